@@ -1,0 +1,51 @@
+"""The errors of coverslip.viewers.
+
+::
+
+    ViewerError
+    ├── NoDisplay        a window was wanted and there is nowhere to open it
+    ├── NotInstalled     an extra's package is missing; the message says what to install
+    ├── UnknownViewer    no viewer kind goes by that name; the message lists the known ones
+    ├── ViewerGone       a question needs a live viewer and there is none
+    └── StreamClosed     the stream was closed, by `close` or by the end of the process
+
+What the layers below raise (`coverslip.transport.TransportError`,
+`coverslip.payload.PayloadError`) is raised unchanged where the caller can act
+on it: a port that is taken, an array that cannot be shown. ``show`` raises for
+an array that is no image, never for a viewer.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "NoDisplay",
+    "NotInstalled",
+    "StreamClosed",
+    "UnknownViewer",
+    "ViewerError",
+    "ViewerGone",
+]
+
+
+class ViewerError(Exception):
+    """Root of what `coverslip.viewers` raises."""
+
+
+class NoDisplay(ViewerError):
+    """There is no display to open a window on."""
+
+
+class NotInstalled(ViewerError, ImportError):
+    """A package that this viewer draws with is not installed."""
+
+
+class UnknownViewer(ViewerError, LookupError):
+    """No viewer kind, backend or parser goes by that name."""
+
+
+class ViewerGone(ViewerError):
+    """The viewer that was asked is not there (any more)."""
+
+
+class StreamClosed(ViewerError):
+    """The stream was closed before the call."""

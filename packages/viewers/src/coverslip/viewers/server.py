@@ -1,0 +1,417 @@
+"""What every viewer's process shares: receive, copy, project, hand to the GUI.
+
+Two threads, and each owns what it touches:
+
+- the **server thread** (`ZMQServer`'s) receives, decodes, copies pixels out of
+  the stream's arena into memory of this process, says where each plane belongs
+  and what contrast it asks for, and puts it into the inbox;
+- the **GUI thread** calls `ViewerServer.tick` from its event loop. That inserts
+  what the inbox holds for as long as its budget lasts, settles each plane's
+  account, and answers the questions that only a GUI thread may answer.
+
+The inbox is bounded in bytes. When the GUI is slow it fills, the server stops
+reading the data socket (never the control socket), the arena's slots stay
+taken, and the stream feels it: back-pressure all the way, nothing dropped in
+the middle. A subclass draws: `NapariViewerServer`, `FijiViewerServer`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import zlib
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+from coverslip.payload import (
+    ArenaReader,
+    ArenaUnreachable,
+    Batch,
+    InvalidMessage,
+    LayerKey,
+    Mode,
+    Offer,
+    PayloadError,
+    Placement,
+    Plane,
+    Slot,
+    StalePlane,
+    Value,
+    decode,
+    kept,
+    pixels_of,
+    place,
+)
+from coverslip.transport import (
+    Attach,
+    Attached,
+    Clear,
+    Detach,
+    Done,
+    Identity,
+    Picture,
+    Refused,
+    Reply,
+    Request,
+    Screenshot,
+    ZMQServer,
+    is_alive,
+)
+from numpy.typing import NDArray
+
+from coverslip.viewers.contrast import limits_of
+from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers, PlaneInfo
+
+__all__ = ["Arrival", "LayerSnapshot", "ViewerServer"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+INBOX_BYTES = 256 << 20
+"""Planes copied but not yet inserted may hold this much; beyond it the data socket waits."""
+
+INBOX_PLANES = 1 << 14
+
+COPY_BELOW = 1 << 16
+"""An inline frame smaller than this is copied; a larger one is kept as it arrived."""
+
+
+class Arrival(NamedTuple):
+    """One plane on its way from the server thread to the GUI thread."""
+
+    stream: str
+    sequence: int
+    placement: Placement
+    pixels: NDArray[Any]
+    """``(y, x)`` or ``(y, x, c)``, owned by the viewer, read-only by agreement."""
+    origin: str
+    limits: tuple[float, float] | None
+    """What contrast the plane asks for; None for a plane of one value and for RGB."""
+
+
+class LayerSnapshot(NamedTuple):
+    """A layer as the GUI thread saw it; pixels by reference, since planes are never written to."""
+
+    name: str
+    kind: str
+    axes: tuple[str, ...]
+    labels: dict[str, tuple[Value, ...]]
+    shape: tuple[int, ...]
+    dtype: str
+    contrast_limits: tuple[float, float] | None
+    planes: list[tuple[dict[str, Value], NDArray[Any]]]
+
+
+class _Source(NamedTuple):
+    """A stream as this viewer knows it; owned by the server thread."""
+
+    owner: Identity | None
+    offer: Offer
+    reader: ArenaReader | None
+
+
+class ViewerServer(ZMQServer):
+    """Receives planes exactly as its streams published them, in order within a stream.
+
+    Each plane that arrives ends in its stream's ledger as shown (it is in the
+    layer that is drawn), dropped (its slot was written again before it was
+    read) or failed (with the reason). When the GUI lags, the data socket is not
+    read; nothing is discarded here for want of room.
+
+    Parameters are `ZMQServer`'s. `handle_data` and the handlers run on the
+    server thread; `tick` and the abstract methods on the GUI's.
+    """
+
+    defaults: ClassVar[Mapping[str, Mode]] = {"channel": Mode.SLICE}
+    """Component modes where a plane's source names none; anything else stacks."""
+
+    own_layer: ClassVar[frozenset[Mode]] = frozenset({Mode.SLICE, Mode.SEPARATE})
+    """Modes that give a layer (a window) for each value of the component."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._sources: dict[str, _Source] = {}
+        self._inbox: deque[Arrival] = deque()
+        self._inbox_lock = threading.Lock()
+        self._inbox_bytes = 0
+        self._calls: deque[Callable[[], None]] = deque()
+        self._measured: set[LayerKey] = set()
+        # Checksums of a full viewer take seconds: neither thread may wait for them.
+        self._clerk = ThreadPoolExecutor(1, thread_name_prefix="coverslip-clerk")
+
+    # ---- server thread ----------------------------------------------------------------
+
+    def handlers(self) -> dict[type[Request], Callable[[Any], Reply | Future[Reply]]]:
+        """Return what this server answers, by request type."""
+        return super().handlers() | {
+            Clear: lambda _: self.on_gui(self._clear),
+            Screenshot: lambda _: self.on_gui(lambda: Picture(png=self.take_screenshot())),
+            DescribeLayers: self._describe,
+        }
+
+    def attach(self, request: Attach) -> Attached:
+        """Open the stream's arena, if this process can prove that it reaches it."""
+        try:
+            offer = msgspec.msgpack.decode(request.offer, type=Offer)
+        except msgspec.MsgspecError as error:
+            raise Refused(f"the offer of stream {request.stream} cannot be read: {error}") from None
+        reader, reason = None, ""
+        known = self._sources.get(request.stream)
+        if known is not None and known.offer == offer and known.reader is not None:
+            reader = known.reader
+        else:
+            self._forget(request.stream)
+            try:
+                reader = ArenaReader.open(offer)
+            except ArenaUnreachable as error:
+                reason = str(error)
+                logger.info("stream %s sends its pixels inline: %s", request.stream, reason)
+        attached = super().attach(request)
+        owner = None
+        if reader is not None and offer.address is not None:
+            owner = Identity(offer.pid, offer.start_time)
+        self._sources[request.stream] = _Source(owner, offer, reader)
+        transfer = "inline" if reader is None else "shared_memory"
+        return msgspec.structs.replace(attached, transfer=transfer, reason=reason)
+
+    def detach(self, request: Detach) -> None:
+        """Let go of the stream's arena."""
+        self._forget(request.stream)
+        super().detach(request)
+
+    def housekeeping(self) -> None:
+        """Let go of arenas whose owner died: a killed pipeline says no goodbye."""
+        for stream, source in list(self._sources.items()):
+            if source.owner is not None and not is_alive(source.owner):
+                logger.info("stream %s: its process %d is gone", stream, source.owner.pid)
+                self._forget(stream)
+
+    def _forget(self, stream: str) -> None:
+        source = self._sources.pop(stream, None)
+        if source is not None and source.reader is not None:
+            source.reader.close()
+
+    def accepts_data(self) -> bool:
+        """Whether the inbox has room."""
+        return self._inbox_bytes < INBOX_BYTES and len(self._inbox) < INBOX_PLANES
+
+    def handle_data(self, frames: list[memoryview]) -> None:
+        """Copy the planes of one message and put them into the inbox."""
+        try:
+            batch = decode(frames)
+        except InvalidMessage as error:
+            raise Refused(str(error)) from None
+        source = self._sources.get(batch.stream)
+        ledger = self.ledgers.get(batch.stream)
+        if source is None or ledger is None:
+            raise Refused(f"stream {batch.stream!r} has not attached")
+        if not ledger.receive(batch.epoch, batch.sequence, len(batch.planes)):
+            return
+        for sequence, plane in enumerate(batch.planes, start=batch.sequence):
+            try:
+                arrival = self._arrive(batch, sequence, plane, source, frames)
+            except StalePlane:
+                ledger.dropped(sequence, "its slot was written again before the viewer read it")
+            except PayloadError as error:
+                ledger.failed(sequence, str(error))
+                self.report_failure(str(error))
+            else:
+                with self._inbox_lock:
+                    self._inbox_bytes += arrival.pixels.nbytes
+                self._inbox.append(arrival)
+        self.arrived()
+
+    def _arrive(
+        self,
+        batch: Batch,
+        sequence: int,
+        plane: Plane,
+        source: _Source,
+        frames: list[memoryview],
+    ) -> Arrival:
+        if isinstance(plane.pixels, Slot):
+            if source.reader is None:
+                raise InvalidMessage(
+                    "the plane lies in shared memory that this viewer could not open; "
+                    "the stream was told to send inline"
+                )
+            pixels = source.reader.copy(plane, allocate=self.allocate)
+        else:
+            view = np.frombuffer(pixels_of(plane, frames), dtype=plane.dtype).reshape(plane.shape)
+            if view.nbytes < COPY_BELOW:
+                pixels = self.allocate(plane.shape, view.dtype)
+                np.copyto(pixels, view)
+            else:
+                pixels = view
+        placement = place(
+            batch.source,
+            plane.components,
+            shape=plane.shape,
+            dtype=plane.dtype,
+            rgb=plane.rgb,
+            defaults=self.defaults,
+            own_layer=self.own_layer,
+        )
+        limits = None if plane.rgb else self.measure(placement, pixels)
+        return Arrival(batch.stream, sequence, placement, pixels, plane.origin, limits)
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return memory for one plane that this viewer will keep."""
+        return kept(shape, dtype)
+
+    def measure(
+        self, placement: Placement, pixels: NDArray[Any]
+    ) -> tuple[float, float] | None:
+        """Return what contrast limits a plane asks for, exact for a layer's first real one."""
+        exact = placement.layer not in self._measured
+        limits = limits_of(pixels, exact=exact)
+        if exact and limits is not None:
+            self._measured.add(placement.layer)
+        return limits
+
+    def arrived(self) -> None:
+        """Overridable: planes were put into the inbox (server thread); wakes a GUI that sleeps."""
+
+    # ---- any thread -------------------------------------------------------------------
+
+    def on_gui(self, call: Callable[[], T]) -> Future[T]:
+        """Run `call` in the next `tick`; its result or exception is the future's."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(call())
+            except Exception as error:
+                logger.exception("a request to the GUI failed")
+                future.set_exception(error)
+
+        self._calls.append(run)
+        self.arrived()
+        return future
+
+    @property
+    def waiting(self) -> int:
+        """Planes received and not yet inserted."""
+        return len(self._inbox)
+
+    # ---- GUI thread -------------------------------------------------------------------
+
+    def tick(self, budget: float = 0.02) -> int:
+        """Insert what has arrived; GUI thread only.
+
+        Parameters
+        ----------
+        budget
+            Seconds after which no further plane is begun. One is always done.
+
+        Returns
+        -------
+        int
+            Planes inserted.
+        """
+        while self._calls:
+            self._calls.popleft()()
+        deadline = time.monotonic() + budget
+        inserted = freed = 0
+        held_back = not self.accepts_data()
+        while self._inbox:
+            arrival = self._inbox.popleft()
+            freed += arrival.pixels.nbytes
+            ledger = self.ledgers.get(arrival.stream)
+            try:
+                self.insert(arrival)
+            except Exception as error:
+                logger.exception("plane %d of stream %s", arrival.sequence, arrival.stream)
+                self.report_failure(f"{type(error).__name__}: {error}")
+                if ledger is not None:
+                    ledger.failed(arrival.sequence, f"{type(error).__name__}: {error}")
+            else:
+                inserted += 1
+                if ledger is not None:
+                    ledger.shown(arrival.sequence)
+            if time.monotonic() >= deadline:
+                break
+        if freed:
+            with self._inbox_lock:
+                self._inbox_bytes -= freed
+            if held_back and self.accepts_data():
+                self.wake()
+        return inserted
+
+    @abstractmethod
+    def insert(self, arrival: Arrival) -> None:
+        """Put one plane into its layer; raise to fail that plane."""
+
+    @abstractmethod
+    def clear_layers(self) -> None:
+        """Take away every layer of ours; the user's own stay."""
+
+    @abstractmethod
+    def take_screenshot(self) -> bytes:
+        """Return the whole window as PNG."""
+
+    @abstractmethod
+    def snapshot(self) -> list[LayerSnapshot]:
+        """Return what each layer of ours holds, bottom first."""
+
+    # ---- requests ---------------------------------------------------------------------
+
+    def _clear(self) -> Done:
+        self.clear_layers()
+        self._measured.clear()
+        return Done()
+
+    def _describe(self, request: DescribeLayers) -> Future[Reply]:
+        answer: Future[Reply] = Future()
+
+        def hand_on(done: Future[list[LayerSnapshot]]) -> None:
+            try:
+                self._clerk.submit(describe, done.result())
+            except Exception as error:  # the GUI failed, or the viewer is closing
+                answer.set_exception(error)
+
+        def describe(snapshots: list[LayerSnapshot]) -> None:
+            try:
+                layers = tuple(_described(one, request.checksums) for one in snapshots)
+                answer.set_result(Layers(layers=layers))
+            except Exception as error:
+                logger.exception("describing layers")
+                answer.set_exception(error)
+
+        self.on_gui(self.snapshot).add_done_callback(hand_on)
+        return answer
+
+    def close(self) -> None:
+        """Stop receiving and let go of every arena. Idempotent."""
+        super().close()
+        self._clerk.shutdown(wait=True, cancel_futures=True)
+        for stream in list(self._sources):
+            self._forget(stream)
+
+
+def _described(layer: LayerSnapshot, checksums: bool) -> LayerInfo:
+    planes = tuple(
+        PlaneInfo(
+            components=components,
+            shape=pixels.shape,
+            dtype=pixels.dtype.newbyteorder("<").str,
+            crc32=checksum(pixels) if checksums else None,
+        )
+        for components, pixels in layer.planes
+    )
+    return LayerInfo(**(layer._asdict() | {"planes": planes}))
+
+
+def checksum(pixels: NDArray[Any]) -> int:
+    """Return `zlib.crc32` of an array's C-contiguous little-endian bytes."""
+    little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
+    return zlib.crc32(np.ascontiguousarray(little).data)
