@@ -1,0 +1,169 @@
+"""Is there a display to open a window on, and a virtual one when there is none.
+
+Asked before anything of Qt's is loaded, since Qt aborts the process when it finds no display.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from coverslip.viewers.errors import NoDisplay
+
+__all__ = ["VirtualDisplay", "display_problem"]
+
+_START_TIMEOUT = 30.0
+_ANSWER_TIMEOUT = 5.0
+_STOP_TIMEOUT = 10.0
+
+
+def display_problem(environment: Mapping[str, str]) -> str | None:
+    """Say why no window can be opened here, or return None where one can.
+
+    On Linux a window needs Wayland's or X's server; that one is named in the environment is not
+    enough, so an X server on this machine is knocked at. Elsewhere the desktop is taken as given.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    if environment.get("QT_QPA_PLATFORM", "").startswith(("offscreen", "minimal", "vnc")):
+        return None
+    if environment.get("WAYLAND_DISPLAY"):
+        return None
+    display = environment.get("DISPLAY", "")
+    if not display:
+        return "there is no display (DISPLAY is not set)"
+    if not _answers(display):
+        return f"no X server answers at DISPLAY={display}"
+    return None
+
+
+def _answers(display: str) -> bool:
+    """Tell whether something listens at an X display such as ``:1``, ``:1.0`` or ``host:10.0``."""
+    host, colon, number = display.rpartition(":")
+    number = number.partition(".")[0]
+    if not colon or not number.isdigit():
+        return False
+    try:
+        if host in {"", "unix"}:
+            path = f"/tmp/.X11-unix/X{number}"  # where X puts it, on every Linux
+            address: str | bytes = path if Path(path).exists() else b"\0" + path.encode()
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+                knock.settimeout(_ANSWER_TIMEOUT)
+                knock.connect(address)
+        else:
+            socket.create_connection((host, 6000 + int(number)), timeout=_ANSWER_TIMEOUT).close()
+    except OSError:
+        return False
+    return True
+
+
+class VirtualDisplay:
+    """An Xvfb of one's own: started and stopped by one thread, gone with the ``with`` block.
+
+    The server picks a free display number itself (``-displayfd``), so that none is guessed. While
+    it runs, the environment of this process and of its children names it, with GL in software.
+
+    Raises
+    ------
+    NoDisplay
+        From ``__enter__``, when Xvfb is not installed, ends at once or says nothing in time.
+    """
+
+    def __init__(self, size: tuple[int, int] = (1600, 1000)) -> None:
+        self.name = ""
+        self._size = size
+        self._process: subprocess.Popen[bytes] | None = None
+        self._before: dict[str, str | None] = {}
+
+    @staticmethod
+    def available() -> bool:
+        """Tell whether Xvfb is installed."""
+        return shutil.which("Xvfb") is not None
+
+    def __enter__(self) -> VirtualDisplay:
+        """Start the server and name it in the environment."""
+        program = shutil.which("Xvfb")
+        if program is None:
+            raise NoDisplay("Xvfb is not installed (Debian, Ubuntu: apt-get install xvfb)")
+        ours, theirs = os.pipe()
+        try:
+            width, height = self._size
+            self._process = subprocess.Popen(
+                [
+                    *(program, "-displayfd", str(theirs), "-screen", "0", f"{width}x{height}x24"),
+                    *("-nolisten", "tcp", "-noreset", "+extension", "GLX"),
+                ],
+                pass_fds=[theirs],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C in a terminal is not for it
+            )
+            os.close(theirs)
+            theirs = -1
+            number = _read_line(ours, _START_TIMEOUT)
+        except BaseException:
+            self._end()
+            raise
+        finally:
+            os.close(ours)
+            if theirs >= 0:
+                os.close(theirs)
+        if not number.isdigit():
+            status = self._process.poll()
+            self._end()
+            raise NoDisplay(
+                f"{program} named no display within {_START_TIMEOUT:.0f} s (exit status {status})"
+            )
+        self.name = f":{number}"
+        for key, value in {"DISPLAY": self.name, "LIBGL_ALWAYS_SOFTWARE": "1"}.items():
+            self._before[key] = os.environ.get(key)
+            os.environ[key] = value
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Put the environment back and stop the server."""
+        for key, value in self._before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+        self._before.clear()
+        self._end()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_TIMEOUT)
+
+
+def _read_line(descriptor: int, timeout: float) -> str:
+    """Read up to a newline, the end or the deadline; return what came."""
+    deadline = time.monotonic() + timeout
+    text = b""
+    while not text.endswith(b"\n"):
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        piece = os.read(descriptor, 64) if ready else b""
+        if not piece:
+            break
+        text += piece
+    return text.decode(errors="replace").strip()

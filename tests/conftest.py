@@ -1,0 +1,105 @@
+"""What every test stands on: a runtime folder of its own, nothing left behind, a display, plates.
+
+Imports nothing but pytest and the standard library at the top, since the environments that hold
+one package alone load it too.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.leaks import SESSION_VARIABLE, footprint, left_behind
+
+RUNTIME_VARIABLE = "COVERSLIP_RUNTIME_DIR"
+ROOT = Path(__file__).resolve().parent.parent
+PLATES = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_runtime_folder() -> Iterator[Path]:
+    """Keep every connection file of this session out of the user's own runtime folder."""
+    before = os.environ.get(RUNTIME_VARIABLE)
+    with tempfile.TemporaryDirectory(prefix="coverslip-tests-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o700)
+        os.environ[RUNTIME_VARIABLE] = name
+        os.environ[SESSION_VARIABLE] = folder.name
+        yield folder
+        if before is None:
+            del os.environ[RUNTIME_VARIABLE]
+        else:
+            os.environ[RUNTIME_VARIABLE] = before
+        del os.environ[SESSION_VARIABLE]
+
+
+@pytest.fixture
+def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runtime folder for this test alone."""
+    folder = tmp_path / "runtime"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv(RUNTIME_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind(
+    request: pytest.FixtureRequest, session_runtime_folder: Path
+) -> Iterator[None]:
+    """Fail a test that leaves a thread, file, process, segment or top-level widget."""
+    marker = request.node.get_closest_marker("allow_leak")
+    allowed = frozenset(marker.args if marker else ())
+    if marker and not marker.kwargs.get("reason"):
+        pytest.fail("allow_leak needs reason='…'")
+    before = footprint()
+    yield
+    found = left_behind(before, allowed)
+    if found:
+        lines = [f"  {kind}: {thing}" for kind, things in found.items() for thing in things]
+        pytest.fail("left behind:\n" + "\n".join(lines), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def display() -> Iterator[str]:
+    """A display to open windows on: the user's, or an Xvfb of this session's own."""
+    from coverslip.viewers.cli.display import VirtualDisplay, display_problem
+
+    if display_problem(os.environ) is None:
+        yield os.environ.get("DISPLAY", "")
+        return
+    if not VirtualDisplay.available():
+        pytest.fail("no display and no Xvfb: apt-get install xvfb (Debian, Ubuntu)", pytrace=False)
+    with VirtualDisplay() as virtual:
+        yield virtual.name
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Give ports whose pair (port, port + 1000) nothing holds at this moment."""
+    return _free_pair
+
+
+def _free_pair() -> int:
+    for _ in range(200):
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1000))
+            except (OSError, OverflowError):
+                continue
+            return port
+    pytest.fail("no free pair of ports on 127.0.0.1 in 200 tries", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def plates() -> Path:
+    """The folder of the two real plates; a test that asks is skipped, with words, without it."""
+    if not PLATES.is_dir():
+        pytest.skip(f"the real plates are not at {PLATES} (see README, 'Tests')")
+    return PLATES
