@@ -67,10 +67,12 @@ def leaves_nothing_behind(
 @pytest.fixture(scope="session")
 def display() -> Iterator[str]:
     """A display to open windows on: the user's, or an Xvfb of this session's own."""
-    from coverslip.viewers.cli.display import VirtualDisplay, display_problem
+    from coverslip.viewers.cli.xvfb import VirtualDisplay
+    from coverslip.viewers.display import find_display
 
-    if display_problem(os.environ) is None:
-        yield os.environ.get("DISPLAY", "")
+    found, _ = find_display()
+    if found is not None:
+        yield found
         return
     if not VirtualDisplay.available():
         pytest.fail("no display and no Xvfb: apt-get install xvfb (Debian, Ubuntu)", pytrace=False)

@@ -1,6 +1,6 @@
-"""Is there a display to open a window on, and a virtual one when there is none.
+"""A virtual display of one's own, for the demo and the tests on a machine that has none.
 
-Asked before anything of Qt's is loaded, since Qt aborts the process when it finds no display.
+Whether there is a display already, `coverslip.viewers.display` knows.
 """
 
 from __future__ import annotations
@@ -8,61 +8,16 @@ from __future__ import annotations
 import os
 import select
 import shutil
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 
 from coverslip.viewers.errors import NoDisplay
 
-__all__ = ["VirtualDisplay", "display_problem"]
+__all__ = ["VirtualDisplay"]
 
 _START_TIMEOUT = 30.0
-_ANSWER_TIMEOUT = 5.0
 _STOP_TIMEOUT = 10.0
-
-
-def display_problem(environment: Mapping[str, str]) -> str | None:
-    """Say why no window can be opened here, or return None where one can.
-
-    On Linux a window needs Wayland's or X's server; that one is named in the environment is not
-    enough, so an X server on this machine is knocked at. Elsewhere the desktop is taken as given.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    if environment.get("QT_QPA_PLATFORM", "").startswith(("offscreen", "minimal", "vnc")):
-        return None
-    if environment.get("WAYLAND_DISPLAY"):
-        return None
-    display = environment.get("DISPLAY", "")
-    if not display:
-        return "there is no display (DISPLAY is not set)"
-    if not _answers(display):
-        return f"no X server answers at DISPLAY={display}"
-    return None
-
-
-def _answers(display: str) -> bool:
-    """Tell whether something listens at an X display such as ``:1``, ``:1.0`` or ``host:10.0``."""
-    host, colon, number = display.rpartition(":")
-    number = number.partition(".")[0]
-    if not colon or not number.isdigit():
-        return False
-    try:
-        if host in {"", "unix"}:
-            path = f"/tmp/.X11-unix/X{number}"  # where X puts it, on every Linux
-            address: str | bytes = path if Path(path).exists() else b"\0" + path.encode()
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
-                knock.settimeout(_ANSWER_TIMEOUT)
-                knock.connect(address)
-        else:
-            socket.create_connection((host, 6000 + int(number)), timeout=_ANSWER_TIMEOUT).close()
-    except OSError:
-        return False
-    return True
 
 
 class VirtualDisplay:
