@@ -1,0 +1,335 @@
+"""From a plane's components to a layer and a place in it, for any viewer and without a GUI.
+
+:func:`place` is pure and belongs on the thread that receives; :class:`Projection` keeps what was
+seen and belongs to the thread that draws. A viewer only draws the result: what a *layer* is there
+(a napari layer, a Fiji window) and which modes make one is the viewer's to say (`own_layer`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from coverslip.payload.axes import CANONICAL_ORDER, Axes, Value
+from coverslip.payload.errors import InvalidMessage
+from coverslip.payload.store import Coordinates, PlaneStore
+
+if TYPE_CHECKING:
+    from coverslip.payload.schema import Source
+
+__all__ = ["Change", "Layer", "LayerKey", "Mode", "Placement", "Projection", "place"]
+
+_NAME_ORDER = ("well", "channel", "site")  # the order in names is the reference's, not the axes'
+
+
+class Mode(enum.Enum):
+    """What a viewer does with the values of one component."""
+
+    STACK = "stack"
+    """One slider position for each value."""
+    SLICE = "slice"
+    """One slice for each value: a layer of its own in napari, a hyperstack's channel in Fiji."""
+    SEPARATE = "separate"
+    """One layer or window for each value, everywhere."""
+
+
+class LayerKey(msgspec.Struct, frozen=True, cache_hash=True):
+    """What planes of one layer have in common; equal keys mean the same layer."""
+
+    name: str | None
+    """The name that the user gave; it stands for a layer across steps."""
+    step: tuple[str | None, int | None]
+    """Name and index of the pipeline step; (None, None) where `name` is given."""
+    components: tuple[tuple[str, Value], ...]
+    """The components that make the layer, sorted by name."""
+    axes: tuple[str, ...]
+    """The axes that every plane of the layer has, in canonical order."""
+    shape: tuple[int, ...]
+    dtype: str
+    rgb: bool
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one plane belongs."""
+
+    layer: LayerKey
+    name: str
+    """What to call the layer, as far as this plane alone can tell."""
+    step: str
+    """The step that made the plane, for people; empty when unknown."""
+    window: dict[str, Value]
+    """Components in mode SEPARATE."""
+    slice: dict[str, Value]
+    """Components in mode SLICE."""
+    stack: dict[str, Value]
+    """Components in mode STACK."""
+    coordinates: dict[str, Value]
+    """The plane's value on each axis of its layer: all components that do not make the layer."""
+
+    @property
+    def components(self) -> dict[str, Value]:
+        """All components of the plane."""
+        return {**self.window, **self.slice, **self.stack}
+
+
+def place(
+    source: Source,
+    components: Mapping[str, Value],
+    *,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any] | str,
+    rgb: bool,
+    defaults: Mapping[str, Mode],
+    own_layer: frozenset[Mode],
+) -> Placement:
+    """Find a plane's layer and its place there, from the plane alone.
+
+    Parameters
+    ----------
+    source : Source
+        Who made the plane; its `modes` win over `defaults`.
+    components : mapping of str to value
+        The plane's components.
+    shape : tuple of int
+        ``(y, x)``, or ``(y, x, 3 | 4)`` when `rgb`.
+    dtype : dtype or str
+        The pixels' data type.
+    rgb : bool
+        Whether the last axis is colour.
+    defaults : mapping of str to Mode
+        The viewer's mode for a component that `source` says nothing of; STACK where absent.
+    own_layer : frozenset of Mode
+        The modes whose components make a layer in this viewer; all others become axes.
+
+    Returns
+    -------
+    Placement
+
+    Raises
+    ------
+    InvalidMessage
+        A mode is unknown, or a component is named as a plane's own axis.
+    """
+    by_mode: dict[Mode, dict[str, Value]] = {mode: {} for mode in Mode}
+    for name, value in components.items():
+        if name in ("y", "x"):
+            raise InvalidMessage(f"component {name!r} is a plane's own axis: give it another name")
+        by_mode[_mode(name, source, defaults)][name] = value
+    own: dict[str, Value] = {}
+    coordinates: dict[str, Value] = {}
+    for mode, members in by_mode.items():
+        (own if mode in own_layer else coordinates).update(members)
+    axes = tuple(sorted(coordinates, key=_axis_order))
+    step = _step(source)
+    return Placement(
+        layer=LayerKey(
+            name=source.name,
+            # A name that the user gave holds across steps: that is where two steps can meet.
+            step=(None, None) if source.name else (source.step_name, source.step_index),
+            components=tuple(sorted(own.items())),
+            axes=axes,
+            shape=tuple(shape),
+            dtype=np.dtype(dtype).str,
+            rgb=rgb,
+        ),
+        name=source.name or "_".join(filter(None, (step, _describe(own)))) or "Image",
+        step=step,
+        window=by_mode[Mode.SEPARATE],
+        slice=by_mode[Mode.SLICE],
+        stack=by_mode[Mode.STACK],
+        coordinates={name: coordinates[name] for name in axes},
+    )
+
+
+class _Provenance(NamedTuple):
+    step: str
+    origin: str
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.step, self.origin))) or "a plane without step or origin"
+
+
+class Layer:
+    """One layer: its key, its name among all layers, and its planes. Owned by the projection."""
+
+    __slots__ = ("_came_from", "components", "key", "name", "store")
+
+    def __init__(self, placement: Placement, name: str) -> None:
+        self.key = placement.layer
+        self.name = name
+        """Unique among the layers of its projection; a viewer may let the user change its own."""
+        self.components: dict[str, Value] = dict(self.key.components)
+        """The components that make the layer."""
+        self.store = PlaneStore(self.key.axes, self.key.shape, np.dtype(self.key.dtype))
+        self._came_from: dict[Coordinates, _Provenance] = {}
+
+    def __repr__(self) -> str:
+        return f"Layer({self.name!r}, {self.store!r})"
+
+    def _put(
+        self, placement: Placement, pixels: NDArray[Any], origin: str
+    ) -> tuple[bool, tuple[str, str] | None]:
+        key = self.store.key(placement.coordinates)
+        replaced = self.store.put(key, pixels) is not None
+        new = _Provenance(placement.step, origin)
+        old = self._came_from.get(key, new)
+        self._came_from[key] = new
+        return replaced, (str(old), str(new)) if _differ(old, new) else None
+
+
+class Change(NamedTuple):
+    """What one plane changed."""
+
+    layer: Layer
+    created: bool
+    """The layer is new."""
+    grown_axes: tuple[str, ...]
+    """Axes of the viewer that are new or have a new value."""
+    replaced: bool
+    """A plane was there already."""
+    collision: tuple[str, str] | None
+    """What the old and the new plane came from, when that is not the same step and output."""
+
+
+class Projection:
+    """All layers of one viewer, on one order of axes. For one thread: the one that draws.
+
+    Nothing that is there is rebuilt when a plane comes: an axis grows by inserting, a layer by
+    one entry.
+    """
+
+    __slots__ = ("_layers", "axes", "collisions")
+
+    def __init__(self) -> None:
+        self.axes = Axes()
+        self.collisions = 0
+        """Planes that landed on one from another step or output."""
+        self._layers: dict[LayerKey, Layer] = {}
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self._layers.values())
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers, oldest first."""
+        return tuple(self._layers.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all planes of all layers."""
+        return sum(layer.store.nbytes for layer in self)
+
+    def insert(self, placement: Placement, pixels: NDArray[Any], origin: str = "") -> Change:
+        """Put a plane in its place, making layer and axis values as needed.
+
+        Parameters
+        ----------
+        placement : Placement
+            From :func:`place`.
+        pixels : ndarray
+            The plane; the projection owns it from here on.
+        origin : str
+            The output that the plane is, such as its file path; empty when unknown.
+
+        Returns
+        -------
+        Change
+
+        Raises
+        ------
+        ValueError
+            `pixels` is not of the shape and dtype that `placement` was made for.
+        """
+        layer = self._layers.get(placement.layer)
+        created = layer is None
+        if layer is None:
+            layer = Layer(placement, self._name(placement))
+        replaced, collision = layer._put(placement, pixels, origin)
+        if created:
+            self._layers[placement.layer] = layer
+        self.collisions += collision is not None
+        return Change(layer, created, self.axes.see(placement.coordinates), replaced, collision)
+
+    def remove(self, layer: Layer) -> None:
+        """Forget a layer and its planes; the axes stay until the last layer is gone."""
+        self._layers.pop(layer.key, None)
+        if not self._layers:
+            self.axes.clear()
+
+    def clear(self) -> None:
+        """Forget all layers and axes."""
+        self._layers.clear()
+        self.axes.clear()
+
+    def _name(self, placement: Placement) -> str:
+        namesakes = [
+            layer
+            for layer in self
+            if layer.key != placement.layer
+            and (layer.name == placement.name or layer.name.startswith(placement.name + " ("))
+        ]
+        if not namesakes:
+            return placement.name
+        name = f"{placement.name} ({_difference(placement.layer, namesakes[0].key)})"
+        taken = {layer.name for layer in namesakes}
+        unique, count = name, 2
+        while unique in taken:
+            unique, count = f"{name} {count}", count + 1
+        return unique
+
+
+def _mode(name: str, source: Source, defaults: Mapping[str, Mode]) -> Mode:
+    chosen = source.modes.get(name)
+    if chosen is None:
+        return defaults.get(name, Mode.STACK)
+    try:
+        return Mode(chosen)
+    except ValueError:
+        known = ", ".join(mode.value for mode in Mode)
+        raise InvalidMessage(
+            f"component {name!r} has the mode {chosen!r}; there are: {known}"
+        ) from None
+
+
+def _axis_order(name: str) -> tuple[int, str]:
+    return (CANONICAL_ORDER.index(name) if name in CANONICAL_ORDER else -1, name)
+
+
+def _step(source: Source) -> str:
+    index = "" if source.step_index is None else f"Step_{source.step_index:02d}"
+    return "_".join(filter(None, (index, source.step_name)))
+
+
+def _describe(components: Mapping[str, Value]) -> str:
+    first = [name for name in _NAME_ORDER if name in components]
+    rest = sorted((name for name in components if name not in _NAME_ORDER), key=_axis_order)
+    return "_".join(f"{name.capitalize()}_{components[name]}" for name in first + rest)
+
+
+def _difference(new: LayerKey, other: LayerKey) -> str:
+    """Say what tells a layer from its namesake: components, axes, plane shape, dtype, in words."""
+    words = []
+    if own := dict(sorted(set(new.components) - set(other.components))):
+        words.append(_describe(own))
+    words += [f"no {name}" for name in other.axes if name not in new.axes]
+    words += [f"with {name}" for name in new.axes if name not in other.axes]
+    if new.shape[:2] != other.shape[:2]:
+        words.append(f"{new.shape[1]} x {new.shape[0]}")
+    if new.rgb != other.rgb:
+        words.append("RGB" if new.rgb else "no RGB")
+    if new.dtype != other.dtype:
+        words.append(np.dtype(new.dtype).name)
+    return ", ".join(words) or "other"
+
+
+def _differ(old: _Provenance, new: _Provenance) -> bool:
+    # An unknown step or origin says nothing: a user who shows an array again means to replace it.
+    return any(a and b and a != b for a, b in zip(old, new, strict=True))

@@ -1,0 +1,97 @@
+"""A layer's planes, by their coordinates: adding one is O(1) and never copies the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverslip.payload.axes import Value
+
+__all__ = ["Coordinates", "PlaneStore"]
+
+Coordinates: TypeAlias = tuple[Value, ...]
+"""A plane's value on each of its layer's axes, in the order of :attr:`PlaneStore.axes`."""
+
+
+class PlaneStore:
+    """Holds each plane of one layer once: the last one that came for its place.
+
+    Written by one thread. A plane is never written into once it is here (a replacement is another
+    array), so what :meth:`snapshot` returns may be read by any thread without a lock.
+
+    Parameters
+    ----------
+    axes : tuple of str
+        The axes that every plane of the layer has.
+    shape : tuple of int
+        Shape of every plane, ``(y, x)`` or ``(y, x, 3 | 4)``.
+    dtype : numpy.dtype
+        Data type of every plane.
+    """
+
+    __slots__ = ("_planes", "axes", "dtype", "nbytes", "shape")
+
+    def __init__(self, axes: tuple[str, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.axes = axes
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self.nbytes = 0
+        """Bytes of all planes held."""
+        self._planes: dict[Coordinates, NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+    def __iter__(self) -> Iterator[Coordinates]:
+        return iter(self._planes)
+
+    def __contains__(self, coordinates: Coordinates) -> bool:
+        return coordinates in self._planes
+
+    def __repr__(self) -> str:
+        return f"PlaneStore({self.axes}, {self.shape}, {self.dtype}, planes={len(self)})"
+
+    def key(self, coordinates: Mapping[str, Value]) -> Coordinates:
+        """Return the coordinates in this store's order of axes."""
+        return tuple(coordinates[name] for name in self.axes)
+
+    def put(self, coordinates: Coordinates, pixels: NDArray[Any]) -> NDArray[Any] | None:
+        """Keep a plane; the store owns `pixels` from here on.
+
+        Returns
+        -------
+        ndarray or None
+            The plane that was replaced.
+
+        Raises
+        ------
+        ValueError
+            `pixels` differs in shape or dtype from the layer's planes, or `coordinates` in number.
+        """
+        if pixels.shape != self.shape or pixels.dtype != self.dtype:
+            raise ValueError(
+                f"a layer of {self.shape} {self.dtype} planes was handed one of {pixels.shape} "
+                f"{pixels.dtype}: give it a layer of its own"
+            )
+        if len(coordinates) != len(self.axes):
+            raise ValueError(f"axes {self.axes} need one value each, got {coordinates!r}")
+        old = self._planes.get(coordinates)
+        self._planes[coordinates] = pixels
+        self.nbytes += pixels.nbytes - (0 if old is None else old.nbytes)
+        return old
+
+    def get(self, coordinates: Coordinates) -> NDArray[Any] | None:
+        """Return the plane at these coordinates, or None where none has come yet."""
+        return self._planes.get(coordinates)
+
+    def snapshot(self) -> tuple[tuple[Coordinates, NDArray[Any]], ...]:
+        """Return every plane with its coordinates, in the order of first arrival."""
+        return tuple(self._planes.items())
+
+    def clear(self) -> None:
+        """Drop all planes."""
+        self._planes.clear()
+        self.nbytes = 0
