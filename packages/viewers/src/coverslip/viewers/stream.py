@@ -1,0 +1,460 @@
+"""A pipeline's handle on one or more viewers: arena, lanes, policy and counts.
+
+A plane is copied once, into a slot of the arena, and every lane's message
+points there. What happens when there is no room is decided here and nowhere
+else: the caller waits while some viewer is alive and has not exhausted the
+stream's patience, else the plane is dropped, counted, and warned of once a
+burst. Nothing here raises because of a viewer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+import weakref
+from collections import deque
+from collections.abc import Iterable, Sequence
+from multiprocessing import util as multiprocessing_util
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+from coverslip.payload import (
+    Arena,
+    ArenaFull,
+    Offer,
+    Plane,
+    PlaneTooLarge,
+    Region,
+    Source,
+    Value,
+    wire_dtype,
+)
+from coverslip.transport import Delivery, identify
+from numpy.typing import NDArray
+
+from coverslip.viewers.errors import StreamClosed
+from coverslip.viewers.lane import Lane, Parcel
+from coverslip.viewers.target import Target
+
+__all__ = ["LIMIT", "Picture", "Statistics", "Stream", "default_budget"]
+
+logger = logging.getLogger(__name__)
+
+LIMIT = 5.0
+"""Seconds that a send may wait for room, in all."""
+
+LARGEST_BUDGET = 1 << 30
+
+PARCEL_PLANES = 64
+PARCEL_BYTES = 32 << 20
+"""A batch goes out in messages of at most this much, so that the viewer copies
+the first planes while the last are still being written."""
+
+SHORTEST_NAP = 50e-6
+LONGEST_NAP = 2e-3
+"""A freed slot sends no message (that is what makes it free): waiting is looking again."""
+
+RATE_WINDOW = 5.0
+
+CLOSE_AT_EXIT = 2.0
+"""Seconds that a process which ends without `close` waits for its last planes."""
+
+
+def default_budget() -> int:
+    """Return how many bytes a stream may hold in flight: 1 GiB, or an eighth of free memory.
+
+    Pages are taken only as planes pile up, so this is what a viewer that does
+    not keep up may cost, not what a stream costs.
+    """
+    return min(LARGEST_BUDGET, psutil.virtual_memory().available // 8)
+
+
+class Picture(NamedTuple):
+    """One plane as `Stream.send` takes it."""
+
+    components: dict[str, Value]
+    pixels: NDArray[Any]
+    """``(y, x)``, or ``(y, x, 3 | 4)`` when `rgb`; any strides and byte order."""
+    rgb: bool = False
+    origin: str = ""
+
+
+class Statistics(NamedTuple):
+    """What a stream knows without asking.
+
+    Attributes
+    ----------
+    sent, shown, dropped, failed
+        Planes, summed over the viewers. The viewer's part is at most a quarter
+        of a second old.
+    pending
+        Planes of which no end is known yet.
+    bytes_in_flight
+        Bytes of shared memory that hold planes no viewer has copied yet.
+    rate
+        Planes sent a second, over the last five.
+    reasons
+        Why planes were dropped or failed, and how many for each reason.
+    state
+        Each viewer's lane: ``"live"``, ``"waiting for the viewer to start"``, …
+    """
+
+    sent: int
+    shown: int
+    dropped: int
+    failed: int
+    pending: int
+    bytes_in_flight: int
+    rate: float
+    reasons: dict[str, int]
+    state: tuple[str, ...]
+
+
+class Stream:
+    """Sends planes at most once and in order to each viewer; counts what does not arrive.
+
+    Safe from any thread. After a fork the child has a stream of its own, with
+    its own arena and sockets, to the same viewers.
+
+    Parameters
+    ----------
+    targets
+        The viewers; each gets a lane.
+    budget
+        Bytes of planes that may wait for the viewers, see `default_budget`.
+    limit
+        Seconds that one `send` may wait for room at most. When nothing has made
+        room for that long, further sends do not wait until something does.
+    producer
+        A name for the viewer's log and windows; the process's by default.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        *,
+        budget: int | None = None,
+        limit: float = LIMIT,
+        producer: str | None = None,
+    ) -> None:
+        self._targets = tuple(targets)
+        self._budget = default_budget() if budget is None else budget
+        self._limit = limit
+        self._producer = producer
+        self._open()
+
+    def _open(self) -> None:
+        self._pid = os.getpid()
+        self.id = uuid.uuid4().hex
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._full_since: float | None = None
+        self._recent: deque[tuple[float, int]] = deque(maxlen=4096)
+        self._arena = Arena(self._budget, lanes=max(1, len(self._targets)))
+        owner = identify(self._pid)
+        producer = self._producer or f"{psutil.Process().name()} (pid {self._pid})"
+        self._lanes = [
+            Lane(
+                stream=self.id,
+                index=index,
+                target=target,
+                offer=Offer(
+                    address=self._arena.address,
+                    nonce=self._arena.nonce,
+                    lane=index,
+                    host=socket.gethostname(),
+                    pid=owner.pid,
+                    start_time=owner.start_time,
+                ),
+                arena=self._arena,
+                lock=self._lock,
+                limit=self._limit,
+                producer=producer,
+            )
+            for index, target in enumerate(self._targets)
+        ]
+        # Runs when the stream is collected and when the process ends; unlike atexit, also in
+        # the children of multiprocessing. It must not keep the stream alive.
+        self._end = multiprocessing_util.Finalize(
+            self,
+            _let_go,
+            args=(self._lanes, self._arena, self._lock, self._closed, self._pid),
+            kwargs={"linger": CLOSE_AT_EXIT},
+            exitpriority=10,
+        )
+
+    def _check(self) -> None:
+        if self._pid != os.getpid():
+            # Threads and sockets did not come along through the fork; the parent still uses its.
+            self._open()
+        if self._closed.is_set():
+            raise StreamClosed(
+                f"stream {self.id[:8]} was closed; connect again to send more planes"
+            )
+
+    # ---- sending ----------------------------------------------------------------------
+
+    def send(self, pictures: Iterable[Picture], source: Source) -> None:
+        """Copy planes into the arena and send them to every viewer that is there.
+
+        Parameters
+        ----------
+        pictures
+            Planes of one source. A plane whose pixels lie in memory from
+            `allocate` is sent as it lies there; the array is read-only from then on.
+        source
+            The step, name and modes they share.
+
+        Raises
+        ------
+        StreamClosed
+            After `close`. Nothing else, whatever the viewers do.
+        """
+        self._check()
+        deadline = time.monotonic() + self._limit
+        planes: list[Plane] = []
+        regions: list[Region] = []
+        filled = 0
+        sent = 0
+        for picture in pictures:
+            sent += 1
+            pixels = picture.pixels
+            region = self._arena.locate(pixels)
+            if region is None:
+                # What is ready goes out before a wait: its slots are what is waited for.
+                if regions and (filled >= PARCEL_BYTES or len(regions) >= PARCEL_PLANES):
+                    self._post(source, planes, regions)
+                    planes, regions, filled = [], [], 0
+                region = self._reserve(pixels.nbytes, deadline, planes, regions, source)
+                if region is None:
+                    continue
+                if not regions:
+                    filled = 0
+                slot = region.array(pixels.shape, np.dtype(wire_dtype(pixels.dtype)))
+                np.copyto(slot, pixels)
+            else:
+                pixels.flags.writeable = False
+            planes.append(
+                Plane(
+                    shape=pixels.shape,
+                    dtype=wire_dtype(pixels.dtype),
+                    rgb=picture.rgb,
+                    components=picture.components,
+                    origin=picture.origin,
+                    pixels=region.slot,
+                )
+            )
+            regions.append(region)
+            filled += region.length
+        if regions:
+            self._post(source, planes, regions)
+        self._recent.append((time.monotonic(), sent))
+
+    def _post(self, source: Source, planes: list[Plane], regions: list[Region]) -> None:
+        parcel = Parcel(source, tuple(planes))
+        with self._lock:
+            lanes = []
+            for lane in self._lanes:
+                if lane.wants:
+                    lanes.append(lane)
+                else:
+                    lane.drop(len(planes), "there is no viewer")
+            if not lanes:
+                for region in regions:
+                    self._arena.discard(region)
+                return
+            indices = [lane.index for lane in lanes]
+            for region in regions:
+                self._arena.publish(region, indices)
+            for lane in lanes:
+                lane.post(parcel)
+
+    def _reserve(
+        self,
+        nbytes: int,
+        deadline: float,
+        planes: list[Plane],
+        regions: list[Region],
+        source: Source,
+    ) -> Region | None:
+        """Return room for one plane, or None when it is to be dropped (and was counted)."""
+        try:
+            region = self._arena.reserve(nbytes) if self._wanted() else None
+            if region is None and regions:
+                self._post(source, planes.copy(), regions.copy())
+                planes.clear()
+                regions.clear()
+            if region is None:
+                region = self._wait_for_room(nbytes, deadline)
+        except PlaneTooLarge as error:
+            self._fail(str(error))
+            return None
+        except ArenaFull as error:
+            self._drop(str(error))
+            return None
+        if region is None:
+            self._drop("the viewer does not keep up" if self._wanted() else "there is no viewer")
+        return region
+
+    def _wait_for_room(self, nbytes: int, deadline: float) -> Region | None:
+        nap = SHORTEST_NAP
+        while self._wanted() and not self._closed.is_set():
+            now = time.monotonic()
+            region = self._arena.reserve(nbytes)
+            if region is not None:
+                self._full_since = None
+                return region
+            if self._full_since is None:
+                self._full_since = now
+            if now >= min(deadline, self._full_since + self._limit):
+                return None
+            with self._lock:
+                for lane in self._lanes:
+                    lane.drain()
+                    lane.reap()
+            self._closed.wait(nap)
+            nap = min(2 * nap, LONGEST_NAP)
+        return None
+
+    def _wanted(self) -> bool:
+        return any(lane.wants for lane in self._lanes)
+
+    def _drop(self, reason: str) -> None:
+        with self._lock:
+            for lane in self._lanes:
+                lane.drop(1, reason if lane.wants else "there is no viewer")
+
+    def _fail(self, reason: str) -> None:
+        logger.error("a plane cannot be sent: %s", reason)
+        with self._lock:
+            for lane in self._lanes:
+                lane.account.fail(1, reason)
+
+    def allocate(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """Return an array that lies in a slot, to compute straight into.
+
+        Parameters
+        ----------
+        shape
+            ``(y, x)`` or more; any shape that `send` will be given.
+        dtype
+            Any dtype that can be shown. Big-endian becomes little-endian.
+
+        Returns
+        -------
+        ndarray
+            Uninitialised, C-contiguous. Belongs to the caller until it is sent,
+            to the viewers from then on. Dropping it unsent gives the slot back.
+            When there is no room it is ordinary memory, which is copied when sent.
+        """
+        self._check()
+        kind = np.dtype(wire_dtype(np.dtype(dtype)))
+        nbytes = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+        try:
+            region = self._arena.reserve(nbytes)
+            if region is None:
+                region = self._wait_for_room(nbytes, time.monotonic() + self._limit)
+        except (PlaneTooLarge, ArenaFull):
+            region = None
+        if region is None:
+            return np.empty(shape, kind)
+        array = region.array(shape, kind)
+        # On the exporter, not on the array: a view of the array keeps only that alive.
+        finalizer = weakref.finalize(array.base, self._arena.abandon, region)
+        finalizer.atexit = False
+        return array
+
+    # ---- counts -----------------------------------------------------------------------
+
+    def flush(self, timeout: float = 10.0) -> Delivery:
+        """Wait until what was sent has been shown, dropped or failed.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most. Planes still under way then are in
+            ``sent`` only; `Delivery.pending` says how many.
+        """
+        self._check()
+        deadline = time.monotonic() + timeout
+        for lane in self._lanes:
+            lane.flush(deadline)
+        return self.delivery()
+
+    def delivery(self) -> Delivery:
+        """Return the counts as known now, summed over the viewers."""
+        with self._lock:
+            parts = [lane.delivery() for lane in self._lanes]
+        return Delivery(
+            sent=sum(part.sent for part in parts),
+            shown=sum(part.shown for part in parts),
+            dropped=sum(part.dropped for part in parts),
+            failed=sum(part.failed for part in parts),
+        )
+
+    def statistics(self) -> Statistics:
+        """Return what is known without asking anyone."""
+        delivery = self.delivery()
+        now = time.monotonic()
+        recent = [(when, planes) for when, planes in self._recent if when > now - RATE_WINDOW]
+        span = now - recent[0][0] if recent else 0.0
+        reasons: dict[str, int] = {}
+        with self._lock:
+            for lane in self._lanes:
+                for reason, planes in lane.account.reasons().items():
+                    reasons[reason] = reasons.get(reason, 0) + planes
+            state = tuple(lane.state.value for lane in self._lanes)
+        return Statistics(
+            *delivery,
+            pending=delivery.pending,
+            bytes_in_flight=0 if self._closed.is_set() else self._arena.bytes_in_flight,
+            rate=sum(planes for _, planes in recent) / span if span > 0 else 0.0,
+            reasons=reasons,
+            state=state,
+        )
+
+    # ---- the end ----------------------------------------------------------------------
+
+    def close(self, linger: float = 5.0) -> Delivery:
+        """Wait up to `linger` seconds for what is under way, then let go of everything.
+
+        Returns
+        -------
+        Delivery
+            The final counts: what the viewer had not settled is dropped. Closing
+            again returns them again.
+        """
+        if self._pid != os.getpid():
+            return Delivery(0, 0, 0, 0)
+        _let_go(self._lanes, self._arena, self._lock, self._closed, self._pid, linger=linger)
+        self._end.cancel()
+        return self.delivery()
+
+
+def _let_go(
+    lanes: list[Lane],
+    arena: Arena,
+    lock: threading.RLock,
+    closed: threading.Event,
+    pid: int,
+    *,
+    linger: float,
+) -> None:
+    """Close what a stream owns, once, and only in the process that made it."""
+    if pid != os.getpid() or closed.is_set():
+        return
+    deadline = time.monotonic() + linger
+    for lane in lanes:
+        lane.flush(deadline)
+    with lock:
+        if closed.is_set():
+            return
+        closed.set()
+    for lane in lanes:
+        lane.close()
+    arena.close()

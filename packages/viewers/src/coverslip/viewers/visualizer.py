@@ -1,0 +1,350 @@
+"""A viewer's process, seen from the pipeline: find it, start it, watch it, stop it.
+
+A visualizer holds no planes. It is the `Target` that a stream's lane asks where
+the viewer answers, and it keeps answering when that viewer was killed and
+another took its port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any, ClassVar
+
+from coverslip.transport import (
+    Connection,
+    Endpoint,
+    Launched,
+    LaunchError,
+    NoServer,
+    Pong,
+    TransportError,
+    identify,
+    is_alive,
+    launch,
+    list_connections,
+    ping,
+    runtime_folder,
+    stop,
+    wait_ready,
+)
+
+from coverslip.viewers.display import require_display
+from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.target import Presence
+
+__all__ = ["START_TIMEOUT", "StreamVisualizer"]
+
+logger = logging.getLogger(__name__)
+
+START_TIMEOUT = 60.0
+"""Seconds: a cold napari takes five, a cold disk and shader compiler many more."""
+
+PING_TIMEOUT = 1.0
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class StreamVisualizer:
+    """One viewer of one kind on this machine, started when it is not there.
+
+    Safe from any thread.
+
+    Parameters
+    ----------
+    filemanager
+        Accepted for pipelines that hand one to every component; not used here,
+        since planes come by `StreamingBackend.save_batch` or `View.show`.
+    visualizer_config
+        Settings; ``port``, ``host``, ``persistent`` are taken from it where the
+        arguments leave them open.
+    viewer_title
+        The window's title. With no `port`, only a running viewer of that title is used.
+    persistent
+        The viewer outlives this process. Otherwise it ends with it, however it ends.
+    port
+        Data port; None takes a running viewer's, else the first free pair from the kind's default.
+    host
+        ``localhost``: this machine. A viewer elsewhere is reached by its
+        ``coverslip://`` line, see `coverslip.viewers.connect`.
+    replace_layers
+        Clear the viewer when this visualizer finds or starts it.
+    """
+
+    kind: ClassVar[str]
+    module: ClassVar[str]
+    """What ``python -m`` runs as the viewer's process."""
+
+    def __init__(
+        self,
+        filemanager: Any = None,
+        visualizer_config: Any = None,
+        *,
+        viewer_title: str | None = None,
+        persistent: bool | None = None,
+        port: int | None = None,
+        host: str | None = None,
+        replace_layers: bool = False,
+    ) -> None:
+        self.filemanager = filemanager
+        self.visualizer_config = visualizer_config
+        self.viewer_title = viewer_title
+        self.persistent = bool(_first(persistent, _get(visualizer_config, "persistent"), True))
+        self.host = str(_first(host, _get(visualizer_config, "host"), "localhost"))
+        self._wanted_port = _first(port, _get(visualizer_config, "port"), None)
+        self.replace_layers = replace_layers
+        self._lock = threading.RLock()
+        self._connection: Connection | None = None
+        self._launched: Launched | None = None
+        self._starter: threading.Thread | None = None
+        self._error: Exception | None = None
+
+    # ---- start and stop ---------------------------------------------------------------
+
+    def start_viewer(self, async_mode: bool = False, timeout: float = START_TIMEOUT) -> None:
+        """Find the viewer or start it. Starting one that runs does nothing.
+
+        Parameters
+        ----------
+        async_mode
+            Return at once; planes sent meanwhile wait for the viewer. What goes
+            wrong then is logged, and raised by `wait_for_ready`.
+        timeout
+            Seconds until the viewer must be ready.
+
+        Raises
+        ------
+        NoDisplay
+            There is nowhere to open a window.
+        coverslip.transport.PortTaken
+            The port that was asked for is another program's; the message names it.
+        coverslip.transport.LaunchError
+            The viewer's process ended or did not become ready; the message has
+            the end of its log.
+        """
+        with self._lock:
+            if self._starter is not None and self._starter.is_alive():
+                if async_mode:
+                    return
+            elif not self._adopt():
+                if self.host not in LOCAL_HOSTS:
+                    raise NoServer(
+                        f"a viewer on {self.host} cannot be started from here: start it there "
+                        f"and connect with the line that `coverslip connection show` prints"
+                    )
+                require_display()
+                self._error = None
+                self._starter = threading.Thread(
+                    target=self._start, args=(timeout,), name="coverslip-starter", daemon=True
+                )
+                self._starter.start()
+        if not async_mode:
+            self.wait_for_ready(timeout)
+
+    def _start(self, timeout: float) -> None:
+        """Launch and wait; runs on the starter thread."""
+        launch_id = uuid.uuid4().hex
+        try:
+            launched = launch(
+                self._command(launch_id),
+                detached=self.persistent,
+                log=_log_folder() / f"{self.kind}-{launch_id[:8]}.log",
+            )
+            self._launched = launched
+            # Reached as soon as its sockets are bound: planes may come before the window.
+            connection = wait_ready(launched, launch_id, timeout, state=None)
+            self._connection = connection
+            wait_ready(launched, launch_id, timeout)
+            if self.replace_layers:
+                self._clear()
+        except Exception as error:
+            # Two pipelines may start the same viewer at once: the port admits one of them.
+            if isinstance(error, LaunchError) and self._adopt():
+                return
+            self._error = error
+            self._launched = None
+            logger.error("the %s viewer did not start: %s", self.kind, error)
+
+    def _command(self, launch_id: str) -> list[str]:
+        command = [sys.executable, "-m", self.module, "--launch-id", launch_id]
+        if self._wanted_port is not None:
+            command += ["--port", str(self._wanted_port)]
+        if self.viewer_title:
+            command += ["--title", self.viewer_title]
+        if not self.persistent:
+            me = identify(os.getpid())
+            command += ["--parent", f"{me.pid}:{me.start_time}"]
+        return command
+
+    def _adopt(self) -> bool:
+        """Take a running viewer, if one fits and answers."""
+        if self._connection is not None and self._answers(self._connection):
+            return True
+        for connection in self._candidates():
+            if self._answers(connection):
+                self._connection = connection
+                self._launched = None
+                if self.replace_layers:
+                    self._clear()
+                return True
+        return False
+
+    def _candidates(self) -> list[Connection]:
+        """Return the running viewers that fit, newest first."""
+        found = [
+            connection
+            for connection in list_connections(self.kind)
+            if (
+                connection.endpoint.port == self._wanted_port
+                if self._wanted_port is not None
+                else self.viewer_title in (None, connection.title)
+            )
+        ]
+        return sorted(found, key=lambda connection: connection.start_time, reverse=True)
+
+    def _answers(self, connection: Connection) -> bool:
+        return self._ping(connection) is not None
+
+    def _ping(self, connection: Connection, timeout: float = PING_TIMEOUT) -> Pong | None:
+        try:
+            return ping(connection.endpoint, timeout)
+        except TransportError as error:
+            logger.debug("%s on port %d: %s", self.kind, connection.endpoint.port, error)
+            return None
+
+    def _clear(self) -> None:
+        from coverslip.transport import Clear, Done, request  # noqa: PLC0415
+
+        request(self.endpoint, Clear(), Done, timeout=START_TIMEOUT)
+
+    def wait_for_ready(self, timeout: float = START_TIMEOUT) -> bool:
+        """Wait until the viewer is on screen.
+
+        Returns
+        -------
+        bool
+            False when `timeout` seconds have passed and it is still starting.
+
+        Raises
+        ------
+        ViewerGone
+            It was never started, or ended.
+        NoDisplay, coverslip.transport.TransportError
+            What went wrong when it was started in the background.
+        """
+        deadline = time.monotonic() + timeout
+        starter = self._starter
+        if starter is not None:
+            starter.join(max(0.0, timeout))
+            if starter.is_alive():
+                return False
+            if self._error is not None:
+                raise self._error
+        pause = threading.Event()
+        while True:
+            connection = self._connection
+            if connection is None or self.presence() is Presence.GONE:
+                raise ViewerGone(f"no {self.kind} viewer runs; start_viewer() starts one")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            pong = self._ping(connection, min(left, PING_TIMEOUT))
+            if pong is not None and pong.state == "ready":
+                return True
+            pause.wait(0.05)
+
+    def stop_viewer(self, timeout: float = 10.0, *, force: bool = False) -> None:
+        """Close the window and end its process: asked first, then terminated, then killed.
+
+        Only the process that the connection file proves to be the viewer is
+        touched. Stopping one that does not run does nothing.
+        """
+        starter = self._starter
+        if starter is not None:
+            starter.join(timeout)
+        with self._lock:
+            connection, self._connection = self._connection, None
+            self._launched = None
+        if connection is not None:
+            stop(connection, timeout=timeout, force=force)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the viewer answers now."""
+        connection = self._connection
+        return connection is not None and self._answers(connection)
+
+    @property
+    def connection(self) -> Connection:
+        """The viewer's connection file.
+
+        Raises
+        ------
+        ViewerGone
+            There is none: it was not started, or has not bound its sockets yet.
+        """
+        if self._connection is None:
+            raise ViewerGone(f"no {self.kind} viewer runs; start_viewer() starts one")
+        return self._connection
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the viewer answers; raises as `connection` does."""
+        return self.connection.endpoint
+
+    @property
+    def port(self) -> int | None:
+        """Data port: the viewer's, or the one that was asked for."""
+        connection = self._connection
+        return self._wanted_port if connection is None else connection.endpoint.port
+
+    # ---- Target -----------------------------------------------------------------------
+
+    def locate(self) -> Endpoint | None:
+        """Return where the viewer answers; finds one that took a dead one's port."""
+        connection = self._connection
+        if connection is None:
+            return None
+        if not is_alive(connection.identity):
+            successor = next(
+                (
+                    other
+                    for other in list_connections(self.kind)
+                    if other.endpoint.port == connection.endpoint.port
+                ),
+                None,
+            )
+            if successor is None:
+                return None
+            self._connection = connection = successor
+        return connection.endpoint
+
+    def presence(self) -> Presence:
+        """Return what is known of the viewer's process."""
+        connection = self._connection
+        if connection is not None and is_alive(connection.identity):
+            return Presence.THERE
+        starter = self._starter
+        if starter is not None and starter.is_alive():
+            return Presence.STARTING
+        return Presence.GONE
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _get(config: Any, field: str) -> Any:
+    return None if config is None else getattr(config, field, None)
+
+
+def _log_folder() -> Path:
+    folder = runtime_folder() / "logs"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    return folder
