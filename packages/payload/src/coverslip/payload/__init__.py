@@ -1,0 +1,88 @@
+"""Images as messages: schemas, shared memory, frames, and where a plane belongs.
+
+Knows no socket and no GUI.
+"""
+
+from coverslip.payload.arena import Arena, Region
+from coverslip.payload.arrays import WIRE_DTYPES, as_components, as_planes, as_value, wire_dtype
+from coverslip.payload.errors import (
+    ArenaClosed,
+    ArenaFull,
+    ArenaUnreachable,
+    InvalidMessage,
+    PayloadError,
+    PlaneTooLarge,
+    StalePlane,
+    UnsupportedArray,
+)
+from coverslip.payload.frames import (
+    MAX_HEADER,
+    decode,
+    decode_offer,
+    encode,
+    encode_offer,
+    pixels_of,
+    plane_nbytes,
+)
+from coverslip.payload.memory import kept
+from coverslip.payload.reader import ArenaReader
+from coverslip.payload.schema import (
+    MAX_COMPONENTS,
+    MAX_PLANES,
+    ArenaAddress,
+    Batch,
+    Inline,
+    MemfdAddress,
+    Offer,
+    Pixels,
+    Plane,
+    PosixAddress,
+    Slot,
+    Source,
+    Value,
+    WindowsAddress,
+)
+from coverslip.payload.segment import Mechanism, sweep
+
+__all__ = [
+    "MAX_COMPONENTS",
+    "MAX_HEADER",
+    "MAX_PLANES",
+    "WIRE_DTYPES",
+    "Arena",
+    "ArenaAddress",
+    "ArenaClosed",
+    "ArenaFull",
+    "ArenaReader",
+    "ArenaUnreachable",
+    "Batch",
+    "Inline",
+    "InvalidMessage",
+    "Mechanism",
+    "MemfdAddress",
+    "Offer",
+    "PayloadError",
+    "Pixels",
+    "Plane",
+    "PlaneTooLarge",
+    "PosixAddress",
+    "Region",
+    "Slot",
+    "Source",
+    "StalePlane",
+    "UnsupportedArray",
+    "Value",
+    "WindowsAddress",
+    "as_components",
+    "as_planes",
+    "as_value",
+    "decode",
+    "decode_offer",
+    "encode",
+    "encode_offer",
+    "kept",
+    "pixels_of",
+    "plane_nbytes",
+    "sweep",
+    "wire_dtype",
+]

@@ -1,0 +1,273 @@
+"""What users hand over, to planes: views only, nothing is copied or converted here.
+
+The copy into a slot (``numpy.copyto``) is what makes pixels contiguous and little-endian.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverslip.payload.errors import UnsupportedArray
+from coverslip.payload.schema import MAX_COMPONENTS, MAX_PLANES, Value
+
+__all__ = ["WIRE_DTYPES", "as_components", "as_planes", "as_value", "wire_dtype"]
+
+WIRE_DTYPES: dict[str, np.dtype[Any]] = {
+    np.dtype(code).newbyteorder("<").str: np.dtype(code).newbyteorder("<")
+    for code in ("?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8")
+}
+"""The dtypes that travel, by the three characters that name them in a message."""
+
+_PICTURE = ("y", "x", "c")
+_EXAMPLE = 'show(array, axes=("z_index", "y", "x"), well="A01")'
+_MAX_NAME = 256
+_MAX_TEXT = 1024
+_MAX_EXTENT = 2**31 - 1
+
+_ADVICE = {
+    "c": "send abs(array), array.real or array.imag",
+    "O": "make it one array of numbers first: rows of equal length, no None, no mixed types",
+    "U": "text has no pixels",
+    "S": "text has no pixels",
+    "M": 'send array.astype("int64") or a difference in seconds',
+    "m": 'send array / numpy.timedelta64(1, "s")',
+    "V": "send one of its fields, array[name]",
+    "T": "text has no pixels",
+    "f": 'send array.astype("float64")',
+}
+
+
+def wire_dtype(dtype: np.dtype[Any]) -> str:
+    """Return the name under which pixels of `dtype` travel: little-endian, ``"<u2"`` style.
+
+    Raises
+    ------
+    UnsupportedArray
+        No viewer can show that dtype; the message says what to send instead.
+    """
+    name = dtype.newbyteorder("<").str
+    if name not in WIRE_DTYPES:
+        advice = _ADVICE.get(dtype.kind, "convert it to a real number type")
+        raise UnsupportedArray(
+            f"dtype {dtype} cannot be shown (bool, (u)int8-64 and float16/32/64 can): {advice}"
+        )
+    return name
+
+
+def as_value(name: str, value: object) -> Value:
+    """Return a component's value as plain text, integer or float.
+
+    Parameters
+    ----------
+    name : str
+        The component, for the error.
+    value : str, int, float or a numpy scalar of these
+        Within 64 bits, finite, at most 1024 characters.
+
+    Raises
+    ------
+    UnsupportedArray
+        For bool, None, NaN, infinity, and everything that is no scalar.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        if len(value) > _MAX_TEXT:
+            raise UnsupportedArray(
+                f"component {name}: text of {len(value)} characters, at most {_MAX_TEXT}"
+            )
+        return str(value)
+    if isinstance(value, bool) or value is None:
+        raise UnsupportedArray(
+            f"component {name}={value}: give text or a number, or leave the component out"
+        )
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise UnsupportedArray(f"component {name}={value} does not fit 64 bits")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise UnsupportedArray(f"component {name}={value} has no place on an axis")
+        return float(value)
+    raise UnsupportedArray(
+        f"component {name} is a {type(value).__name__}: give text, an integer or a float"
+    )
+
+
+def as_components(components: Mapping[str, object]) -> dict[str, Value]:
+    """Return the components with plain values, their names checked.
+
+    Raises
+    ------
+    UnsupportedArray
+        A name is empty, too long or the picture's own ("y", "x", "c"), a value is no scalar, or
+        there are more than 32.
+    """
+    if len(components) > MAX_COMPONENTS:
+        raise UnsupportedArray(f"{len(components)} components; at most {MAX_COMPONENTS} are kept")
+    for name in components:
+        _check_name(name)
+    return {name: as_value(name, value) for name, value in components.items()}
+
+
+def as_planes(
+    array: object,
+    *,
+    axes: Sequence[str] | None = None,
+    rgb: bool = False,
+    components: Mapping[str, object] | None = None,
+    coordinates: Mapping[str, Sequence[object]] | None = None,
+) -> list[tuple[dict[str, Value], NDArray[Any]]]:
+    """Split what a user hands over into planes.
+
+    Parameters
+    ----------
+    array : array_like
+        Anything that numpy can see as an array of bool, integers or floats, with any strides and
+        byte order; at least two-dimensional.
+    axes : sequence of str, optional
+        The name of each axis. "y" and "x" are the picture, in whatever place; "c" holds the 3 or 4
+        samples of RGB(A); each other axis becomes the component of that name. Needed for more
+        than two dimensions, unless `rgb`.
+    rgb : bool
+        The last axis (or the axis "c") holds RGB or RGBA.
+    components : mapping, optional
+        The components that all the planes share.
+    coordinates : mapping, optional
+        The values along an axis, where they are not 0, 1, 2...
+
+    Returns
+    -------
+    list of (dict, ndarray)
+        Components and a view of shape (y, x) or (y, x, c), without a copy of the pixels.
+
+    Raises
+    ------
+    UnsupportedArray
+        The array, an axis or a component cannot be shown; the message says what to do.
+    """
+    pixels = _as_array(array)
+    wire_dtype(pixels.dtype)
+    names = _axis_names(pixels, axes, rgb)
+    for name, extent in zip(names, pixels.shape, strict=True):
+        if extent == 0:
+            raise UnsupportedArray(
+                f"the array is empty: axis {name!r} of {pixels.shape} has no elements"
+            )
+        if extent > _MAX_EXTENT:
+            raise UnsupportedArray(f"axis {name!r} of {pixels.shape} is longer than {_MAX_EXTENT}")
+    shared = as_components(components or {})
+    outer = [name for name in names if name not in _PICTURE]
+    order = [names.index(name) for name in (*outer, "y", "x", *(("c",) if "c" in names else ()))]
+    pixels = pixels.transpose(order)
+    if "c" in names and pixels.shape[-1] not in (3, 4):
+        raise UnsupportedArray(
+            f'the axis "c" holds {pixels.shape[-1]} samples, and RGB has 3, RGBA 4; to get a '
+            'layer for each channel name that axis "channel"'
+        )
+    if len(outer) + len(shared) > MAX_COMPONENTS:
+        raise UnsupportedArray(f"more than {MAX_COMPONENTS} components")
+    values = _axis_values(outer, pixels.shape, shared, coordinates or {})
+    count = math.prod(len(along) for along in values)
+    if count > MAX_PLANES:
+        raise UnsupportedArray(f"{count} planes in one array; send at most {MAX_PLANES} at once")
+    if not outer:
+        return [(shared, pixels)]
+    return list(_split(pixels, outer, values, shared))
+
+
+def _split(
+    pixels: NDArray[Any],
+    outer: Sequence[str],
+    values: Sequence[Sequence[Value]],
+    shared: Mapping[str, Value],
+) -> Iterator[tuple[dict[str, Value], NDArray[Any]]]:
+    for index in product(*(range(len(along)) for along in values)):
+        place = {name: values[axis][index[axis]] for axis, name in enumerate(outer)}
+        yield {**shared, **place}, pixels[index]
+
+
+def _as_array(array: object) -> NDArray[Any]:
+    if isinstance(array, np.ma.MaskedArray):
+        raise UnsupportedArray("a masked array: send array.filled(value), as a viewer has no mask")
+    if type(array) is np.ndarray:
+        return array
+    try:
+        pixels = np.asarray(array)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedArray(
+            f"a {type(array).__name__} that numpy cannot see as an array ({error}): rows must be "
+            "of equal length, or send each picture by itself"
+        ) from error
+    if pixels.dtype.kind == "O" and pixels.ndim == 0:
+        raise UnsupportedArray(
+            f"a {type(array).__name__} is no array: send a numpy array of numbers"
+        )
+    return pixels
+
+
+def _axis_names(pixels: NDArray[Any], axes: Sequence[str] | None, rgb: bool) -> tuple[str, ...]:
+    shape, ndim = pixels.shape, pixels.ndim
+    if ndim < 2:
+        raise UnsupportedArray(f"an array of shape {shape}: a plane has two dimensions, y and x")
+    if axes is None:
+        picture = 3 if rgb else 2
+        if ndim != picture:
+            means = "its samples last" if rgb else "what its other axes are"
+            raise UnsupportedArray(
+                f"an array of shape {shape}: say {means} by naming the axes, as in {_EXAMPLE}"
+            )
+        return _PICTURE[:picture]
+    if isinstance(axes, str) and not set(axes) <= set(_PICTURE):
+        raise UnsupportedArray(f"axes={axes!r}: give a name for each axis, as in {_EXAMPLE}")
+    names = tuple(axes)
+    if len(names) != ndim:
+        raise UnsupportedArray(
+            f"axes {names} name {len(names)} axes of an array of shape {shape}; as in {_EXAMPLE}"
+        )
+    for name in names:
+        if name not in _PICTURE:
+            _check_name(name)
+    if len(set(names)) != ndim or "y" not in names or "x" not in names:
+        raise UnsupportedArray(f'axes {names}: "y" and "x" are needed, and each name once')
+    if rgb and "c" not in names:
+        raise UnsupportedArray(f'axes {names} with rgb=True: name the axis of the samples "c"')
+    return names
+
+
+def _axis_values(
+    outer: Sequence[str],
+    shape: tuple[int, ...],
+    shared: Mapping[str, Value],
+    coordinates: Mapping[str, Sequence[object]],
+) -> list[list[Value]]:
+    for name in coordinates:
+        if name not in outer:
+            raise UnsupportedArray(f"coordinates for {name!r}, which is none of the axes {outer}")
+    found: list[list[Value]] = []
+    for name, extent in zip(outer, shape, strict=False):
+        if name in shared:
+            raise UnsupportedArray(f"{name!r} is given twice: as an axis and as {shared[name]!r}")
+        if name not in coordinates:
+            found.append(list(range(extent)))
+            continue
+        values = [as_value(name, value) for value in coordinates[name]]
+        if len(values) != extent or len(set(values)) != extent:
+            raise UnsupportedArray(
+                f"coordinates for {name!r}: {extent} different values are needed, not {values[:8]}"
+            )
+        found.append(values)
+    return found
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME:
+        raise UnsupportedArray(f"a component's name is text of 1 to {_MAX_NAME} characters")
+    if name in _PICTURE:
+        raise UnsupportedArray(f"{name!r} is the picture's own axis and cannot be a component")

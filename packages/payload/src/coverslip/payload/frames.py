@@ -1,0 +1,179 @@
+"""Messages to frames and back: ``[header, buffer, buffer, ...]``, pixels never in the header.
+
+What comes out of :func:`decode` holds in itself: sizes agree, frames exist, numbers are finite.
+Whether a slot lies inside its arena only the reader of that arena can say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from coverslip.payload.arrays import WIRE_DTYPES
+from coverslip.payload.errors import InvalidMessage
+from coverslip.payload.schema import Batch, Inline, Offer, Plane
+
+__all__ = [
+    "MAX_HEADER",
+    "Frame",
+    "decode",
+    "decode_offer",
+    "encode",
+    "encode_offer",
+    "pixels_of",
+    "plane_nbytes",
+]
+
+MAX_HEADER = 16 * 2**20
+_MAX_OFFER = 4096
+
+Frame: TypeAlias = bytes | memoryview
+
+_encoder = msgspec.msgpack.Encoder()
+_batches = msgspec.msgpack.Decoder(Batch)
+_offers = msgspec.msgpack.Decoder(Offer)
+# msgspec's own errors, text that is not UTF-8, and nesting deeper than the C stack should go
+_MALFORMED = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+
+
+def encode(batch: Batch, buffers: Sequence[Frame] = ()) -> list[Frame]:
+    """Return the frames of a message.
+
+    Parameters
+    ----------
+    batch : Batch
+        The planes; those with :class:`Inline` pixels name a buffer by its frame number.
+    buffers : sequence of bytes or memoryview
+        The pixels of the inline planes: buffer 0 becomes frame 1.
+
+    Raises
+    ------
+    InvalidMessage
+        The header is larger than 16 MiB: send fewer planes at once.
+    """
+    header = _encoder.encode(batch)
+    if len(header) > MAX_HEADER:
+        raise InvalidMessage(
+            f"the header of {len(batch.planes)} planes has {len(header)} bytes, more than "
+            f"{MAX_HEADER}: send fewer planes in a batch"
+        )
+    return [header, *buffers]
+
+
+def decode(frames: Sequence[Frame]) -> Batch:
+    """Return the batch that `frames` are, checked.
+
+    Parameters
+    ----------
+    frames : sequence of bytes or memoryview
+        As received: the header and a frame for each inline plane.
+
+    Raises
+    ------
+    InvalidMessage
+        For anything else; it says what was found. Nothing else is ever raised.
+    """
+    if not frames:
+        raise InvalidMessage("a message without frames: a header is needed")
+    header = frames[0]
+    size = _nbytes(header)
+    if size > MAX_HEADER:
+        raise InvalidMessage(f"a header of {size} bytes; at most {MAX_HEADER} are read")
+    try:
+        batch = _batches.decode(header)
+    except _MALFORMED as error:
+        raise InvalidMessage(f"a header that is no batch: {error}") from error
+    used: set[int] = set()
+    slots: set[int] = set()
+    for number, plane in enumerate(batch.planes):
+        try:
+            _check(plane, frames, used, slots)
+        except InvalidMessage as error:
+            raise InvalidMessage(f"plane {number} of {len(batch.planes)}: {error}") from None
+    if len(used) != len(frames) - 1:
+        raise InvalidMessage(f"{len(frames) - 1} frames of pixels for {len(used)} inline planes")
+    return batch
+
+
+def plane_nbytes(plane: Plane) -> int:
+    """Return the bytes that the plane's shape and dtype ask for.
+
+    Raises
+    ------
+    InvalidMessage
+        The dtype is not one of those that travel.
+    """
+    dtype = WIRE_DTYPES.get(plane.dtype)
+    if dtype is None:
+        raise InvalidMessage(f"dtype {plane.dtype!r}, not one of {', '.join(WIRE_DTYPES)}")
+    return math.prod(plane.shape) * dtype.itemsize
+
+
+def pixels_of(plane: Plane, frames: Sequence[Frame]) -> memoryview:
+    """Return the bytes of an inline plane of a message that :func:`decode` has passed.
+
+    Raises
+    ------
+    InvalidMessage
+        The plane lies in an arena, or its frame is not there.
+    """
+    pixels = plane.pixels
+    if not isinstance(pixels, Inline):
+        raise InvalidMessage("the plane lies in an arena and has no frame")
+    if pixels.frame >= len(frames):
+        raise InvalidMessage(f"frame {pixels.frame} of {len(frames)}")
+    return memoryview(frames[pixels.frame])
+
+
+def encode_offer(offer: Offer) -> bytes:
+    """Return the bytes of an offer, which the transport carries without looking into them."""
+    return _encoder.encode(offer)
+
+
+def decode_offer(data: Frame) -> Offer:
+    """Return the offer that `data` is.
+
+    Raises
+    ------
+    InvalidMessage
+        It is none: truncated, wrongly typed, an address that is not of our making.
+    """
+    if _nbytes(data) > _MAX_OFFER:
+        raise InvalidMessage(f"an offer of {_nbytes(data)} bytes; at most {_MAX_OFFER} are read")
+    try:
+        return _offers.decode(data)
+    except _MALFORMED as error:
+        raise InvalidMessage(f"no offer of an arena: {error}") from error
+
+
+def _nbytes(frame: Frame) -> int:
+    return frame.nbytes if isinstance(frame, memoryview) else len(frame)
+
+
+def _check(plane: Plane, frames: Sequence[Frame], used: set[int], slots: set[int]) -> None:
+    shape = plane.shape
+    if plane.rgb != (len(shape) == 3) or (plane.rgb and shape[2] not in (3, 4)):
+        raise InvalidMessage(f"shape {shape} with rgb={plane.rgb}: (y, x) or (y, x, 3 or 4)")
+    expected = plane_nbytes(plane)
+    pixels = plane.pixels
+    if isinstance(pixels, Inline):
+        # a frame that many planes name would make few bytes cost the viewer much memory
+        if pixels.frame >= len(frames) or pixels.frame in used:
+            raise InvalidMessage(f"frame {pixels.frame} is missing or used twice")
+        used.add(pixels.frame)
+        length = _nbytes(frames[pixels.frame])
+    else:
+        if pixels.index in slots:
+            raise InvalidMessage(f"slot {pixels.index} is used twice")
+        slots.add(pixels.index)
+        length = pixels.length
+    if length != expected:
+        raise InvalidMessage(
+            f"{length} bytes of pixels, where {shape} of {plane.dtype} has {expected}"
+        )
+    for name, value in plane.components.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidMessage(f"component {name[:64]!r} is {value}, not a finite number")

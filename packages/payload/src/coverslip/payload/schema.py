@@ -1,0 +1,138 @@
+"""What travels: planes and batches, and the offer of an arena, as typed and bounded structs.
+
+The lengths in these annotations are what msgspec checks while it decodes; what needs two fields
+at once is checked in :mod:`coverslip.payload.frames`. A message type is versioned by its tag: a
+new field with a default keeps the tag, anything else gets a new one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+__all__ = [
+    "MAX_COMPONENTS",
+    "MAX_PLANES",
+    "ArenaAddress",
+    "Batch",
+    "Inline",
+    "MemfdAddress",
+    "Offer",
+    "Pixels",
+    "Plane",
+    "PosixAddress",
+    "Slot",
+    "Source",
+    "Value",
+    "WindowsAddress",
+]
+
+MAX_PLANES = 65_536
+MAX_COMPONENTS = 32
+
+Value: TypeAlias = str | int | float
+"""A component's value: a well is text, a z index an integer, a time in seconds a float."""
+
+_Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_Extent = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_Name = Annotated[str, Meta(min_length=1, max_length=256)]
+_Text = Annotated[str, Meta(max_length=4096)]
+_WireValue = (
+    Annotated[str, Meta(max_length=1024)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float
+)
+
+
+class Slot(Struct, frozen=True, tag="slot"):
+    """Pixels that lie in the stream's arena.
+
+    `offset` counts bytes from the start of the arena's data; `generation` is what the slot's own
+    counter says for as long as these pixels are there.
+    """
+
+    index: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    offset: _Count
+    length: _Count
+    generation: _Count
+
+
+class Inline(Struct, frozen=True, tag="inline"):
+    """Pixels that travel with the message, as frame number `frame` (the header is frame 0)."""
+
+    frame: Annotated[int, Meta(ge=1, le=MAX_PLANES)]
+
+
+Pixels: TypeAlias = Slot | Inline
+
+
+class Source(Struct, frozen=True, omit_defaults=True):
+    """Which step of which pipeline made the planes, and how they ask to be shown.
+
+    A missing `name` lets the viewer name the layer; a component missing in `modes` ("stack",
+    "slice" or "separate") is shown as the viewer shows it by default.
+    """
+
+    name: _Name | None = None
+    step_name: _Name | None = None
+    step_index: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | None = None
+    modes: Annotated[dict[_Name, Annotated[str, Meta(max_length=16)]], Meta(max_length=32)] = field(
+        default_factory=dict
+    )
+
+
+class Plane(Struct, frozen=True, omit_defaults=True):
+    """One picture: shape (y, x), or (y, x, 3 or 4) when `rgb`, C-contiguous and little-endian."""
+
+    shape: Annotated[tuple[_Extent, ...], Meta(min_length=2, max_length=3)]
+    dtype: Annotated[str, Meta(min_length=3, max_length=3)]
+    pixels: Pixels
+    components: Annotated[dict[_Name, _WireValue], Meta(max_length=MAX_COMPONENTS)] = field(
+        default_factory=dict
+    )
+    rgb: bool = False
+    origin: _Text = ""
+
+
+class Batch(Struct, frozen=True, tag="batch/1"):
+    """Planes sent as one message; `sequence` is the number of the first of them in its stream."""
+
+    stream: _Name
+    epoch: _Count
+    sequence: _Count
+    source: Source
+    planes: Annotated[tuple[Plane, ...], Meta(min_length=1, max_length=MAX_PLANES)]
+
+
+class MemfdAddress(Struct, frozen=True, tag="memfd"):
+    """Linux: descriptor `fd` of process `pid`. Numbers, so that no path can be smuggled in."""
+
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    fd: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
+class PosixAddress(Struct, frozen=True, tag="posix"):
+    """Named POSIX shared memory; macOS takes at most 31 characters."""
+
+    name: Annotated[str, Meta(pattern=r"^/coverslip-[0-9a-f]{16}$", max_length=31)]
+
+
+class WindowsAddress(Struct, frozen=True, tag="windows"):
+    """A named mapping of Windows, within the user's session."""
+
+    name: Annotated[str, Meta(pattern=r"^coverslip-[0-9a-f]{32}$", max_length=64)]
+
+
+ArenaAddress: TypeAlias = MemfdAddress | PosixAddress | WindowsAddress
+
+
+class Offer(Struct, frozen=True, kw_only=True):
+    """How a viewer may reach the stream's arena; no address means that there is none.
+
+    The viewer that finds `nonce` in the segment at `address` has proved that it shares memory with
+    the stream. `lane` is its place on the stream; `host` is for people to read.
+    """
+
+    address: ArenaAddress | None
+    nonce: Annotated[bytes, Meta(max_length=64)]
+    lane: Annotated[int, Meta(ge=0, le=255)]
+    host: Annotated[str, Meta(max_length=256)] = ""
