@@ -5,6 +5,7 @@ Knows no socket and no GUI.
 
 from coverslip.payload.arena import Arena, Region
 from coverslip.payload.arrays import WIRE_DTYPES, as_components, as_planes, as_value, wire_dtype
+from coverslip.payload.axes import CANONICAL_ORDER, Axes, Axis, natural_key
 from coverslip.payload.errors import (
     ArenaClosed,
     ArenaFull,
@@ -25,6 +26,15 @@ from coverslip.payload.frames import (
     plane_nbytes,
 )
 from coverslip.payload.memory import kept
+from coverslip.payload.projection import (
+    Change,
+    Layer,
+    LayerKey,
+    Mode,
+    Placement,
+    Projection,
+    place,
+)
 from coverslip.payload.reader import ArenaReader
 from coverslip.payload.schema import (
     MAX_COMPONENTS,
@@ -43,8 +53,22 @@ from coverslip.payload.schema import (
     WindowsAddress,
 )
 from coverslip.payload.segment import Mechanism, sweep
+from coverslip.payload.store import Coordinates, PlaneStore
 
 __all__ = [
+    "CANONICAL_ORDER",
+    "Axes",
+    "Axis",
+    "natural_key",
+    "Change",
+    "Layer",
+    "LayerKey",
+    "Mode",
+    "Placement",
+    "Projection",
+    "place",
+    "Coordinates",
+    "PlaneStore",
     "MAX_COMPONENTS",
     "MAX_HEADER",
     "MAX_PLANES",
