@@ -6,6 +6,8 @@
     ├── NoDisplay        a window was wanted and there is nowhere to open it
     ├── NotInstalled     an extra's package is missing; the message says what to install
     ├── UnknownViewer    no viewer kind goes by that name; the message lists the known ones
+    ├── NoParserMatches  no filename parser can read the names; says which were tried
+    ├── PatternError     a filename pattern that cannot be read back
     ├── ViewerGone       a question needs a live viewer and there is none
     └── StreamClosed     the stream was closed, by `close` or by the end of the process
 
@@ -19,7 +21,9 @@ from __future__ import annotations
 
 __all__ = [
     "NoDisplay",
+    "NoParserMatches",
     "NotInstalled",
+    "PatternError",
     "StreamClosed",
     "UnknownViewer",
     "ViewerError",
@@ -41,6 +45,14 @@ class NotInstalled(ViewerError, ImportError):
 
 class UnknownViewer(ViewerError, LookupError):
     """No viewer kind, backend or parser goes by that name."""
+
+
+class NoParserMatches(ViewerError, ValueError):
+    """No filename parser can read the names of the files."""
+
+
+class PatternError(ViewerError, ValueError):
+    """A filename pattern is missing or cannot be read back."""
 
 
 class ViewerGone(ViewerError):
