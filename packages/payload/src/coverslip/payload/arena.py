@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from coverslip.payload import segment as segments
-from coverslip.payload.errors import ArenaClosed, ArenaFull, PlaneTooLarge
+from coverslip.payload.errors import ArenaClosed, ArenaFull, PlaneTooLarge, StalePlane
 from coverslip.payload.schema import ArenaAddress, Offer, Slot
 from coverslip.payload.segment import Mechanism
 from coverslip.payload.space import Space
@@ -294,6 +294,30 @@ class Arena:
             if not self._closed:
                 self._take_back(region)
                 self._free(region)
+
+    def view(self, slot: Slot) -> memoryview:
+        """Return the bytes of a published slot, read-only, to send them inline.
+
+        Raises
+        ------
+        StalePlane
+            Every lane has given the slot back.
+        """
+        with self._lock:
+            self._check_open()
+            region = self._slots.get(slot.index)
+            if region is None or region.generation != slot.generation:
+                raise StalePlane(f"{slot} was given back by every lane")
+            start = self._layout.data_start + region.offset
+            return memoryview(self._data)[start : start + region.length].toreadonly()
+
+    def release(self, slot: Slot, lane: int) -> None:
+        """End one lane's lease on a slot in its viewer's stead, if it still has it."""
+        self._check_lane(lane)
+        with self._lock:
+            region = self._slots.get(slot.index)
+            if region is not None and region.generation == slot.generation:
+                self._table.end(slot.index, lane)
 
     def add_lane(self) -> int:
         """Return a lane that nobody has, the one that has been free for the longest.

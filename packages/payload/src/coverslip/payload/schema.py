@@ -129,10 +129,13 @@ class Offer(Struct, frozen=True, kw_only=True):
     """How a viewer may reach the stream's arena; no address means that there is none.
 
     The viewer that finds `nonce` in the segment at `address` has proved that it shares memory with
-    the stream. `lane` is its place on the stream; `host` is for people to read.
+    the stream. `lane` is its place on the stream; `host` is for people to read; `pid` and
+    `start_time` say which process owns it, 0 where that is not known.
     """
 
     address: ArenaAddress | None
     nonce: Annotated[bytes, Meta(max_length=64)]
     lane: Annotated[int, Meta(ge=0, le=255)]
     host: Annotated[str, Meta(max_length=256)] = ""
+    pid: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    start_time: _Count = 0
