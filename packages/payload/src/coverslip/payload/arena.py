@@ -12,7 +12,6 @@ import os
 import platform
 import secrets
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Iterable
@@ -21,17 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from coverslip.payload import segment as segments
+from coverslip.payload.backing import Backing
 from coverslip.payload.errors import ArenaClosed, ArenaFull, PlaneTooLarge, StalePlane
+from coverslip.payload.leases import Leases
 from coverslip.payload.schema import ArenaAddress, Offer, Slot
 from coverslip.payload.segment import Mechanism
 from coverslip.payload.space import Space
-from coverslip.payload.table import MAX_LANES, MAX_SLOTS, NONCE_SIZE, Layout, Table
+from coverslip.payload.table import MAX_LANES, MAX_SLOTS, NONCE_SIZE, Layout
 
 __all__ = ["Arena", "Region"]
-
-_GROWTH = 2 * 2**20
-_GROWTH_PAUSE = 1.0  # seconds before a system that had no memory is asked again
 
 _arenas: weakref.WeakSet[Arena] = weakref.WeakSet()
 
@@ -39,27 +36,15 @@ _arenas: weakref.WeakSet[Arena] = weakref.WeakSet()
 class Region:
     """A reserved part of an arena, writable until it is published or discarded."""
 
-    __slots__ = (
-        "__weakref__",
-        "_arena",
-        "_size",
-        "_watch",
-        "generation",
-        "index",
-        "length",
-        "offset",
-    )
+    __slots__ = ("_arena", "_watch", "generation", "index", "length", "offset")
 
-    def __init__(
-        self, arena: Arena, index: int, offset: int, length: int, size: int, generation: int
-    ) -> None:
+    def __init__(self, arena: Arena, index: int, generation: int, offset: int, length: int) -> None:
         self._arena = arena
-        self._size = size
         self._watch: weakref.ref[NDArray[Any]] | None = None
         self.index = index
+        self.generation = generation
         self.offset = offset
         self.length = length
-        self.generation = generation
 
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an array that lies in the region, from its start; its values are undefined.
@@ -69,7 +54,10 @@ class Region:
         ValueError
             The region is too small for it.
         """
-        return self._arena._view(self, shape, np.dtype(dtype))
+        wanted = np.dtype(dtype)
+        if math.prod(shape) * wanted.itemsize > self.length:
+            raise ValueError(f"{shape} of {wanted} in a region of {self.length} bytes")
+        return self._arena._memory().array(self.offset, shape, wanted)
 
     def __repr__(self) -> str:
         return f"Region(index={self.index}, offset={self.offset}, length={self.length})"
@@ -93,6 +81,11 @@ class Arena:
     mechanism : {"memfd", "posix", "windows"}, optional
         What the segment is made of; the platform's own by default.
 
+    Attributes
+    ----------
+    budget : int
+        As given.
+
     Raises
     ------
     ArenaFull
@@ -113,46 +106,31 @@ class Arena:
                 f"at most {MAX_LANES} lanes and {MAX_SLOTS} slots"
             )
         self.budget = budget
-        self._lock = threading.Lock()
         self._layout = Layout(
             lanes=lanes,
             slots=slots,
             data_size=Space.round(budget),
             nonce=secrets.token_bytes(NONCE_SIZE),
         )
-        self._closed = ""
-        self._segment = segments.create(self._layout.size, mechanism)
-        try:
-            self._segment.ensure(0, self._layout.data_start)
-            mapping = self._segment.map(0, self._layout.size, write=True)
-        except BaseException:
-            self._segment.close()
-            raise
-        self._data: Any = mapping
-        front = memoryview(mapping)[: self._layout.data_start]
-        self._layout.write(front)
-        self._table = Table(self._layout, front)
-        self._start = np.frombuffer(mapping, np.uint8).ctypes.data + self._layout.data_start
-        self._space = Space(self._layout.data_size)
-        self._backed = 0
-        self._grow_again = 0.0
-        self._indices = list(range(slots - 1, -1, -1))
-        self._highest = 0
-        self._generations = [0] * slots
-        self._regions: dict[int, Region] = {}  # reserved ones, by offset
-        self._slots: dict[int, Region] = {}  # published ones, by index
-        self._published = np.zeros(slots, np.bool_)
-        self._order: deque[tuple[int, int]] = deque()
+        self._lock = threading.Lock()
+        self._unusable = ""
+        backing = Backing(self._layout, mechanism)
+        self._layout.write(backing.front)
+        self._address = backing.address
+        self._backing: Backing | None = backing
+        self._leases: Leases | None = Leases(self._layout, backing.front)
+        self._reserved: dict[int, Region] = {}  # by offset
+        self._published: dict[int, Region] = {}  # by index
         self._abandoned: deque[Region] = deque()
         self._lanes: deque[int] = deque(range(lanes))
-        self._in_flight = 0
-        self._reserved = 0
+        self._bytes_reserved = 0
+        self._bytes_in_flight = 0
         _arenas.add(self)
 
     @property
     def address(self) -> ArenaAddress:
         """Where another process of this machine finds the segment."""
-        return self._segment.address
+        return self._address
 
     @property
     def nonce(self) -> bytes:
@@ -162,27 +140,34 @@ class Arena:
     @property
     def bytes_in_flight(self) -> int:
         """Bytes published and, as far as was last looked, not yet copied by every lane."""
-        return self._in_flight
+        return self._bytes_in_flight
 
     @property
     def bytes_reserved(self) -> int:
         """Bytes handed out to be written and not yet published or discarded."""
-        return self._reserved
+        return self._bytes_reserved
 
     @property
     def bytes_backed(self) -> int:
         """Bytes of memory that the system has set aside for the data so far."""
-        return self._backed
+        backing = self._backing
+        return 0 if backing is None else backing.backed
 
     @property
     def closed(self) -> bool:
-        """Whether the arena can no longer be used by this process."""
-        return bool(self._closed)
+        """Whether this process can no longer use the arena."""
+        return self._backing is None
 
     def offer(self, lane: int) -> Offer:
         """Return what the viewer on `lane` needs to open the arena and prove it."""
         self._check_lane(lane)
-        return Offer(address=self.address, nonce=self.nonce, lane=lane, host=platform.node()[:256])
+        return Offer(
+            address=self.address,
+            nonce=self.nonce,
+            lane=lane,
+            host=platform.node()[:256],
+            pid=os.getpid(),
+        )
 
     def reserve(self, nbytes: int) -> Region | None:
         """Return a region of `nbytes` bytes to write into, or None when there is no room now.
@@ -200,25 +185,20 @@ class Arena:
             raise ValueError(f"a region of {nbytes} bytes")
         if nbytes > self.budget:
             raise PlaneTooLarge(f"a plane of {nbytes} bytes; the arena has {self.budget} in all")
+        size = Space.round(nbytes)
         with self._lock:
-            self._check_open()
-            self._collect_oldest()
-            size = Space.round(nbytes)
-            offset = self._space.take(size) if self._indices else None
+            backing, leases = self._parts()
+            self._collect_oldest(backing, leases)
+            offset = backing.take(size) if leases.available else None
             if offset is None:
-                self._collect_all()
-                offset = self._find(size) if self._indices else None
+                self._collect_rest(backing, leases)
+                offset = backing.find(size) if leases.available else None
             if offset is None:
                 return None
-            index = self._indices.pop()
-            if index >= self._highest:
-                self._highest = index + 1
-            generation = self._generations[index] + 1
-            self._generations[index] = generation
-            self._table.generations[index] = generation
-            region = Region(self, index, offset, nbytes, size, generation)
-            self._regions[offset] = region
-            self._reserved += nbytes
+            index, generation = leases.take()
+            region = Region(self, index, generation, offset, nbytes)
+            self._reserved[offset] = region
+            self._bytes_reserved += nbytes
             return region
 
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
@@ -237,9 +217,10 @@ class Arena:
         if region is None:
             return None
         array = region.array(shape, wanted)
-        # this array is the base of every view of it, so it goes last; collection may run in any
-        # thread, this lock held, so the region is only noted here
-        region._watch = weakref.ref(array, lambda _: self._abandoned.append(region))
+        # Every view has this array as its base, so it goes last. It may go in any thread and with
+        # the lock held, by garbage collection: the region is only noted.
+        abandoned = self._abandoned
+        region._watch = weakref.ref(array, lambda _: abandoned.append(region))
         return array
 
     def locate(self, array: NDArray[Any]) -> Region | None:
@@ -248,11 +229,10 @@ class Arena:
         None also for a part of a region, or bytes in another order than a message has them: those
         pixels must be copied. A part must, because publishing gives the whole slot away.
         """
-        if not self._regions or not array.flags.c_contiguous:
+        backing = self._backing
+        if backing is None or not self._reserved or not array.flags.c_contiguous:
             return None
-        offset = array.__array_interface__["data"][0] - self._start
-        with self._lock:
-            region = self._regions.get(offset)
+        region = self._reserved.get(backing.offset_of(array))
         if region is None or region.length != array.nbytes:
             return None
         return region if array.dtype == array.dtype.newbyteorder("<") else None
@@ -271,16 +251,12 @@ class Arena:
         for lane in given:
             self._check_lane(lane)
         with self._lock:
-            self._check_open()
+            _, leases = self._parts()
             self._take_back(region)
-            index = region.index
-            for lane in given:
-                self._table.grant(index, lane)
-            self._slots[index] = region
-            self._published[index] = True
-            self._order.append((index, region.generation))
-            self._in_flight += region.length
-            return Slot(index, region.offset, region.length, region.generation)
+            leases.grant(region.index, given)
+            self._published[region.index] = region
+            self._bytes_in_flight += region.length
+        return Slot(region.index, region.offset, region.length, region.generation)
 
     def discard(self, region: Region) -> None:
         """Give back a reserved region that shall not be published.
@@ -291,9 +267,9 @@ class Arena:
             The region is not reserved (any more).
         """
         with self._lock:
-            if not self._closed:
+            if self._backing is not None and self._leases is not None:
                 self._take_back(region)
-                self._free(region)
+                self._free(region, self._backing, self._leases)
 
     def view(self, slot: Slot) -> memoryview:
         """Return the bytes of a published slot, read-only, to send them inline.
@@ -302,22 +278,23 @@ class Arena:
         ------
         StalePlane
             Every lane has given the slot back.
+        ArenaClosed
+            The arena was closed, or belongs to this process's parent.
         """
         with self._lock:
-            self._check_open()
-            region = self._slots.get(slot.index)
+            backing, _ = self._parts()
+            region = self._published.get(slot.index)
             if region is None or region.generation != slot.generation:
                 raise StalePlane(f"{slot} was given back by every lane")
-            start = self._layout.data_start + region.offset
-            return memoryview(self._data)[start : start + region.length].toreadonly()
+            return backing.bytes(region.offset, region.length).toreadonly()
 
     def release(self, slot: Slot, lane: int) -> None:
         """End one lane's lease on a slot in its viewer's stead, if it still has it."""
         self._check_lane(lane)
         with self._lock:
-            region = self._slots.get(slot.index)
-            if region is not None and region.generation == slot.generation:
-                self._table.end(slot.index, lane)
+            region = self._published.get(slot.index)
+            if self._leases is not None and region and region.generation == slot.generation:
+                self._leases.end(slot.index, lane)
 
     def add_lane(self) -> int:
         """Return a lane that nobody has, the one that has been free for the longest.
@@ -328,7 +305,7 @@ class Arena:
             As many viewers as the arena has lanes are reading.
         """
         with self._lock:
-            self._check_open()
+            self._parts()
             if not self._lanes:
                 raise ArenaFull(f"all {self._layout.lanes} lanes of the arena are taken")
             return self._lanes.popleft()
@@ -348,32 +325,28 @@ class Arena:
         """
         self._check_lane(lane)
         with self._lock:
-            if self._closed:
+            if self._backing is None or self._leases is None:
                 return 0
-            column = self._table.column(lane, self._highest)
-            ended = int(np.count_nonzero(column[self._published[: self._highest]]))
-            column[:] = 0
-            self._collect_all()
+            ended = self._leases.count(lane)
+            self._leases.clear(lane)
+            self._collect_rest(self._backing, self._leases)
             return ended
 
     def leases(self, lane: int) -> int:
         """Return how many published slots the lane has not copied yet."""
         self._check_lane(lane)
         with self._lock:
-            if self._closed:
-                return 0
-            column = self._table.column(lane, self._highest)
-            return int(np.count_nonzero(column[self._published[: self._highest]]))
+            return 0 if self._leases is None else self._leases.count(lane)
 
     def collect(self) -> int:
         """Free every slot that all its lanes have copied; return how many."""
         with self._lock:
-            if self._closed:
+            if self._backing is None or self._leases is None:
                 return 0
-            before = len(self._slots)
-            self._collect_oldest()
-            self._collect_all()
-            return before - len(self._slots)
+            before = len(self._published)
+            self._collect_oldest(self._backing, self._leases)
+            self._collect_rest(self._backing, self._leases)
+            return before - len(self._published)
 
     def close(self) -> None:
         """Let go of the memory; may be called again.
@@ -382,7 +355,7 @@ class Arena:
         it is dropped; nobody new can open the segment.
         """
         with self._lock:
-            self._forget("the arena is closed", owned=True)
+            self._let_go("the arena is closed", owned=True)
 
     def __enter__(self) -> Arena:
         return self
@@ -390,131 +363,67 @@ class Arena:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _view(self, region: Region, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        if math.prod(shape) * dtype.itemsize > region.length:
-            raise ValueError(f"{shape} of {dtype} in a region of {region.length} bytes")
-        data = self._data
-        if data is None:
-            raise ArenaClosed(self._closed)
-        start = self._layout.data_start + region.offset
-        return np.ndarray(shape, dtype, buffer=data, offset=start)
+    def _memory(self) -> Backing:
+        backing = self._backing
+        if backing is None:
+            raise ArenaClosed(self._unusable)
+        return backing
 
-    def _find(self, size: int) -> int | None:
-        """Find room for `size` bytes that were not just given back, growing if need be."""
-        refused: ArenaFull | None = None
-        merged = False
-        while True:
-            offset = self._space.take(size)
-            if offset is None:
-                try:
-                    offset = self._grow(size)
-                except ArenaFull as error:
-                    refused = error
-            if offset is not None or merged:
-                break
-            merged = True
-            if not self._space.merge():
-                break
-        if offset is None and refused is not None and size > self._backed:
-            raise refused
-        return offset
-
-    def _grow(self, size: int) -> int | None:
-        end = self._space.top + size
-        if end > self._layout.data_size:
-            return None
-        if end > self._backed:
-            if time.monotonic() < self._grow_again:
-                raise ArenaFull(f"the system had no {size} bytes of shared memory a moment ago")
-            generous = min(-(-end // _GROWTH) * _GROWTH, self._layout.data_size)
-            try:
-                self._back(generous)
-            except ArenaFull:
-                try:
-                    self._back(end)
-                except ArenaFull:
-                    self._grow_again = time.monotonic() + _GROWTH_PAUSE
-                    raise
-        return self._space.extend(size)
-
-    def _back(self, end: int) -> None:
-        self._segment.ensure(self._layout.data_start + self._backed, end - self._backed)
-        self._backed = end
-
-    def _take_back(self, region: Region) -> None:
-        if self._regions.get(region.offset) is not region:
-            raise ValueError(f"{region!r} is not reserved: it was published or discarded before")
-        del self._regions[region.offset]
-        region._watch = None
-        self._reserved -= region.length
-
-    def _free(self, region: Region) -> None:
-        index = region.index
-        # an even generation: whoever still reads finds out, before the bytes are written again
-        self._generations[index] += 1
-        self._table.generations[index] = self._generations[index]
-        self._indices.append(index)
-        self._space.give(region.offset, region._size)
-
-    def _release(self, index: int) -> None:
-        region = self._slots.pop(index)
-        self._published[index] = False
-        self._in_flight -= region.length
-        self._free(region)
-
-    def _collect_oldest(self) -> None:
-        while self._abandoned:
-            region = self._abandoned.popleft()
-            if self._regions.get(region.offset) is region:
-                self._take_back(region)
-                self._free(region)
-        order = self._order
-        while order:
-            index, generation = order[0]
-            if self._generations[index] == generation:
-                if self._table.leased(index):
-                    break
-                self._release(index)
-            order.popleft()
-
-    def _collect_all(self) -> None:
-        if not self._slots:
-            return
-        leased = self._table.words[: self._highest].any(axis=1)
-        for index in np.flatnonzero(self._published[: self._highest] & ~leased).tolist():
-            self._release(index)
-        if len(self._order) > 2 * len(self._slots) + 64:
-            kept = (item for item in self._order if self._generations[item[0]] == item[1])
-            self._order = deque(kept)
+    def _parts(self) -> tuple[Backing, Leases]:
+        if self._backing is None or self._leases is None:
+            raise ArenaClosed(self._unusable)
+        return self._backing, self._leases
 
     def _check_lane(self, lane: int) -> None:
         if not 0 <= lane < self._layout.lanes:
             raise ValueError(f"lane {lane} of an arena with {self._layout.lanes} lanes")
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ArenaClosed(self._closed)
+    def _take_back(self, region: Region) -> None:
+        if self._reserved.get(region.offset) is not region:
+            raise ValueError(f"{region!r} is not reserved: it was published or discarded before")
+        del self._reserved[region.offset]
+        region._watch = None
+        self._bytes_reserved -= region.length
 
-    def _forget(self, reason: str, *, owned: bool) -> None:
-        if self._closed:
+    def _free(self, region: Region, backing: Backing, leases: Leases) -> None:
+        leases.free(region.index)
+        backing.give(region.offset, Space.round(region.length))
+
+    def _settle(self, index: int, backing: Backing, leases: Leases) -> None:
+        region = self._published.pop(index)
+        self._bytes_in_flight -= region.length
+        self._free(region, backing, leases)
+
+    def _collect_oldest(self, backing: Backing, leases: Leases) -> None:
+        while self._abandoned:
+            region = self._abandoned.popleft()
+            if self._reserved.get(region.offset) is region:
+                self._take_back(region)
+                self._free(region, backing, leases)
+        while (index := leases.oldest_settled()) is not None:
+            self._settle(index, backing, leases)
+
+    def _collect_rest(self, backing: Backing, leases: Leases) -> None:
+        for index in leases.all_settled():
+            self._settle(index, backing, leases)
+
+    def _let_go(self, reason: str, *, owned: bool) -> None:
+        backing, self._backing, self._leases = self._backing, None, None
+        if backing is None:
             return
-        self._closed = reason
-        self._segment.close(owned=owned)
-        # the mapping goes with the last array that lies in it
-        del self._table
-        self._data = None
-        self._regions.clear()
-        self._slots.clear()
-        self._order.clear()
+        self._unusable = reason
+        backing.close(owned=owned)
+        self._reserved.clear()
+        self._published.clear()
         self._abandoned.clear()
-        self._in_flight = self._reserved = 0
+        self._bytes_in_flight = self._bytes_reserved = 0
 
 
-def _forget_after_fork() -> None:
-    # a child that kept the mapping would keep the memory when the owner is gone
+def _let_go_after_fork() -> None:
+    # a child that kept the mapping would keep the memory when its owner is gone
     for arena in list(_arenas):
         arena._lock = threading.Lock()
-        arena._forget(
+        arena._let_go(
             "the arena belongs to the process that this one was forked from: open a stream of your "
             "own in the child",
             owned=False,
@@ -522,4 +431,4 @@ def _forget_after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+    os.register_at_fork(after_in_child=_let_go_after_fork)

@@ -1,0 +1,137 @@
+"""The memory behind an arena: one segment, paid for as it is first needed, then used again.
+
+Knows offsets and bytes; which slot they belong to and who reads them is its neighbours' business.
+"""
+
+from __future__ import annotations
+
+import mmap
+import time
+import weakref
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverslip.payload import segment as segments
+from coverslip.payload.errors import ArenaFull
+from coverslip.payload.schema import ArenaAddress
+from coverslip.payload.segment import Mechanism
+from coverslip.payload.space import Space
+from coverslip.payload.table import Layout
+
+__all__ = ["Backing"]
+
+_GROWTH = 2 * 2**20
+_GROWTH_PAUSE = 1.0  # seconds before a system that had no memory is asked again
+
+
+class Backing:
+    """The segment of an arena and its free space; of one thread at a time.
+
+    It is also let go of when it is collected, or when the process ends in order.
+
+    Raises
+    ------
+    ArenaFull
+        The system refuses a segment of that size.
+    """
+
+    def __init__(self, layout: Layout, mechanism: Mechanism | None) -> None:
+        segment = segments.create(layout.size, mechanism)
+        try:
+            segment.ensure(0, layout.data_start)
+            mapping = segment.map(0, layout.size, write=True)
+        except OSError as error:
+            segment.close()
+            if isinstance(error, ArenaFull):
+                raise
+            raise ArenaFull(
+                error.errno, f"{layout.size} bytes of shared memory: {error}"
+            ) from error
+        self.address: ArenaAddress = segment.address
+        self.backed = 0
+        self._segment = segment
+        self._mapping: mmap.mmap = mapping
+        self._layout = layout
+        self._start: int = np.frombuffer(mapping, np.uint8).ctypes.data + layout.data_start
+        self._space = Space(layout.data_size)
+        self._grow_again = 0.0
+        self._finalizer = weakref.finalize(self, segment.close)
+
+    @property
+    def front(self) -> memoryview:
+        """The header and the table, writable."""
+        return memoryview(self._mapping)[: self._layout.data_start]
+
+    def bytes(self, offset: int, length: int) -> memoryview:
+        """Return bytes of the data, writable."""
+        start = self._layout.data_start + offset
+        return memoryview(self._mapping)[start : start + length]
+
+    def array(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array over the data; it keeps the mapping alive."""
+        start = self._layout.data_start + offset
+        return np.ndarray(shape, dtype, buffer=self._mapping, offset=start)
+
+    def offset_of(self, array: NDArray[Any]) -> int:
+        """Return where `array` starts, counted from the data; anything when it lies elsewhere."""
+        address: int = array.__array_interface__["data"][0]
+        return address - self._start
+
+    def take(self, size: int) -> int | None:
+        """Return the offset of a region that was just given back, or fits among the free ones."""
+        return self._space.take(size)
+
+    def find(self, size: int) -> int | None:
+        """Return the offset of `size` bytes, growing or merging if need be, or None.
+
+        Raises
+        ------
+        ArenaFull
+            The system has no more memory, and `size` bytes would not fit into what there is.
+        """
+        refused: ArenaFull | None = None
+        offset = self._space.take(size)
+        while offset is None:
+            try:
+                offset = self._grow(size)
+            except ArenaFull as error:
+                refused = error
+            if offset is not None or not self._space.merge():
+                break
+            offset = self._space.take(size)
+        if offset is None and refused is not None and size > self.backed:
+            raise refused
+        return offset
+
+    def give(self, offset: int, size: int) -> None:
+        """Give a region back."""
+        self._space.give(offset, size)
+
+    def close(self, *, owned: bool) -> None:
+        """Let go of the segment; the mapping goes with the last array that lies in it."""
+        self._finalizer.detach()
+        self._segment.close(owned=owned)
+
+    def _grow(self, size: int) -> int | None:
+        end = self._space.top + size
+        if end > self._layout.data_size:
+            return None
+        if end > self.backed:
+            if time.monotonic() < self._grow_again:
+                raise ArenaFull(f"the system had no {size} bytes of shared memory a moment ago")
+            generous = min(-(-end // _GROWTH) * _GROWTH, self._layout.data_size)
+            try:
+                self._back(generous)
+            except ArenaFull:
+                try:
+                    self._back(end)
+                except ArenaFull:
+                    self._grow_again = time.monotonic() + _GROWTH_PAUSE
+                    raise
+        return self._space.extend(size)
+
+    def _back(self, end: int) -> None:
+        self._segment.ensure(self._layout.data_start + self.backed, end - self.backed)
+        self.backed = end
