@@ -40,8 +40,8 @@ class Backing:
     def __init__(self, layout: Layout, mechanism: Mechanism | None) -> None:
         segment = segments.create(layout.size, mechanism)
         try:
-            segment.ensure(0, layout.data_start)
             mapping = segment.map(0, layout.size, write=True)
+            segment.ensure(mapping, 0, layout.table_end)
         except OSError as error:
             segment.close()
             if isinstance(error, ArenaFull):
@@ -133,5 +133,6 @@ class Backing:
         return self._space.extend(size)
 
     def _back(self, end: int) -> None:
-        self._segment.ensure(self._layout.data_start + self.backed, end - self.backed)
+        start = self._layout.data_start + self.backed
+        self._segment.ensure(self._mapping, start, end - self.backed)
         self.backed = end

@@ -27,8 +27,8 @@ __all__ = ["GRANULARITY", "Mechanism", "Segment", "create", "default_mechanism",
 
 Mechanism: TypeAlias = Literal["memfd", "posix", "windows"]
 
-GRANULARITY = max(mmap.ALLOCATIONGRANULARITY, 65536)
-"""Where a mapping may start, the same on every machine that shares memory with this one."""
+GRANULARITY = 2 * 2**20
+"""Where a mapping may start: on every system, and at the start of a huge page too."""
 
 _MEMFD_NAME = "coverslip-arena"
 
@@ -47,13 +47,13 @@ class Segment(Protocol):
     def map(self, offset: int, length: int, *, write: bool) -> mmap.mmap:
         """Return a mapping of `length` bytes from `offset`, a multiple of :data:`GRANULARITY`."""
 
-    def ensure(self, offset: int, length: int) -> None:
-        """Have the system set these bytes aside.
+    def ensure(self, mapping: mmap.mmap, offset: int, length: int) -> None:
+        """Have the system set these bytes aside; `mapping` is of the whole segment.
 
         Raises
         ------
         ArenaFull
-            There are none to be had; found out before a page is touched, where it would be SIGBUS.
+            There are none to be had. Whoever wrote to them without asking would die of SIGBUS.
         """
 
     def close(self, *, owned: bool = True) -> None:
@@ -116,7 +116,7 @@ class _FileSegment:
             return mmap.mmap(self._fd, length, offset=offset, access=access, trackfd=False)
         return mmap.mmap(self._fd, length, offset=offset, access=access)
 
-    def ensure(self, offset: int, length: int) -> None:
+    def ensure(self, mapping: mmap.mmap, offset: int, length: int) -> None:
         # macOS has no such call and no limit of its own for shared memory: it swaps
         if hasattr(os, "posix_fallocate"):
             try:
@@ -133,12 +133,31 @@ class _FileSegment:
 if sys.platform == "linux":
     import fcntl
 
+    _MADV_POPULATE_WRITE = 23  # <asm-generic/mman-common.h>; Python has no name for it yet
     _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
     class _Memfd(_FileSegment):
         def __init__(self, fd: int, size: int, address: MemfdAddress) -> None:
             super().__init__(fd, size)
             self.address = address
+
+        def map(self, offset: int, length: int, *, write: bool) -> mmap.mmap:
+            mapping = super().map(offset, length, write=write)
+            # Where shmem_enabled is "advise", setting aside and writing 8 MiB for the first time
+            # takes 0.8 ms instead of 5, and reading them for the first time half as long.
+            with contextlib.suppress(OSError):
+                mapping.madvise(mmap.MADV_HUGEPAGE)
+            return mapping
+
+        def ensure(self, mapping: mmap.mmap, offset: int, length: int) -> None:
+            # posix_fallocate would take small pages whatever was advised
+            start = offset // mmap.PAGESIZE * mmap.PAGESIZE
+            try:
+                mapping.madvise(_MADV_POPULATE_WRITE, start, offset + length - start)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise _full(error, f"set {length} bytes of shared memory aside") from error
+                super().ensure(mapping, offset, length)  # Linux before 5.14
 
     def _create_memfd(size: int) -> Segment:
         fd = os.memfd_create(_MEMFD_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -257,7 +276,7 @@ if sys.platform == "win32":
             access = mmap.ACCESS_WRITE if write else mmap.ACCESS_READ
             return mmap.mmap(-1, length, tagname=self._tag, access=access, offset=offset)
 
-        def ensure(self, offset: int, length: int) -> None:
+        def ensure(self, mapping: mmap.mmap, offset: int, length: int) -> None:
             """Do nothing: the whole mapping was committed when it was made."""
 
         def close(self, *, owned: bool = True) -> None:

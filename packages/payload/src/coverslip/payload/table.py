@@ -55,10 +55,14 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         return HEADER_SIZE + 8 * self.slots
 
     @property
+    def table_end(self) -> int:
+        """Where the leases end."""
+        return self.leases_start + self.stride * self.slots
+
+    @property
     def data_start(self) -> int:
         """Where the data begin."""
-        end = self.leases_start + self.stride * self.slots
-        return -(-end // GRANULARITY) * GRANULARITY
+        return -(-self.table_end // GRANULARITY) * GRANULARITY
 
     @property
     def size(self) -> int:
