@@ -1,0 +1,46 @@
+"""The bar below the picture: whether the sliders follow the newest plane, and what has come."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+
+__all__ = ["FOLLOW_KEY", "LiveBar"]
+
+FOLLOW_KEY = "Shift-F"
+
+
+class LiveBar(QWidget):
+    """A button that shows and switches following, and one line of words. GUI thread only."""
+
+    follow_clicked = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._button = QPushButton()
+        self._button.setCheckable(True)
+        self._button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._button.clicked.connect(self.follow_clicked)
+        self._words = QLabel()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(4, 2, 8, 2)
+        layout.addWidget(self._button)
+        layout.addStretch(1)
+        layout.addWidget(self._words)
+        self.set_following(True)
+
+    def set_following(self, following: bool) -> None:
+        """Show whether the sliders follow."""
+        self._button.setChecked(following)
+        self._button.setText("●  following the newest plane" if following else "▶  follow again")
+        self._button.setStyleSheet(f"color: {'#5ad469' if following else '#f0b429'}")
+        self._button.setToolTip(
+            f"The sliders go to each plane as it comes, until you move one. ({FOLLOW_KEY})"
+            if following
+            else f"You moved a slider: the view stays. Go to the newest plane again. ({FOLLOW_KEY})"
+        )
+
+    def say(self, words: str) -> None:
+        """Show one line of words."""
+        if self._words.text() != words:
+            self._words.setText(words)

@@ -1,0 +1,235 @@
+"""A projection drawn by napari: planes in, layers, axes and sliders kept in step.
+
+Inserting only notes what has changed; :meth:`Scene.paint` draws it, and whoever drives the scene
+calls that at most every 50 ms. So a plane that is not in view costs microseconds, and a hundred
+that come together cost one repaint. GUI thread only.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from coverslip.payload import Layer, LayerKey, Placement, Projection, Value
+from coverslip.viewers.napari.bar import FOLLOW_KEY, LiveBar
+from coverslip.viewers.napari.colors import ChannelColors
+from coverslip.viewers.napari.layers import Limits, LiveLayer
+from coverslip.viewers.napari.planes import Grid
+from coverslip.viewers.napari.sliders import Sliders
+from coverslip.viewers.napari.values import ValueLabels
+
+if TYPE_CHECKING:
+    import napari
+
+__all__ = ["Scene"]
+
+logger = logging.getLogger(__name__)
+
+BURST = 5.0
+"""Seconds in which further collisions are counted and not logged."""
+
+
+class Scene:
+    """Shows each plane in its layer, in place, and keeps every choice of the user's.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        An open viewer. Layers of the user's own in it are left alone.
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        self.viewer = viewer
+        self.projection = Projection()
+        self.following = True
+        self._live: dict[LayerKey, LiveLayer] = {}
+        self._colors = ChannelColors()
+        self._sliders = Sliders(viewer, self._on_scrub)
+        self._values = ValueLabels(viewer, self._sliders)
+        self._grown = False
+        self._newest: dict[str, Value] | None = None
+        self._planes = 0
+        self._collisions_logged = (0.0, 0)
+        self.bar = LiveBar()
+        self.bar.follow_clicked.connect(self.follow)
+        viewer.bind_key(FOLLOW_KEY, lambda _: self.follow(not self.following), overwrite=True)
+        viewer.layers.events.removed.connect(self._on_removed)
+        text = viewer.canvas.overlays.text
+        text.visible, text.position, text.text = True, "top_left", "waiting for the first plane"
+
+    def insert(
+        self, placement: Placement, pixels: NDArray[Any], origin: str, limits: Limits | None
+    ) -> None:
+        """Put a plane into its layer; :meth:`paint` draws it.
+
+        Parameters
+        ----------
+        placement : Placement
+            Where it belongs.
+        pixels : ndarray
+            The plane, which the scene owns from here on.
+        origin : str
+            The output that the plane is, if known.
+        limits : tuple of float or None
+            The contrast that the plane asks for; None for a plane of one value and for RGB.
+        """
+        change = self.projection.insert(placement, pixels, origin)
+        self._planes += 1
+        self._grown = self._grown or bool(change.grown_axes)
+        live = self._live.get(placement.layer)
+        if live is None:
+            live = self._add(change.layer, limits)
+        else:
+            live.see(limits)
+            if live.in_view(placement.coordinates, self._sliders.looked_at):
+                live.stale = True
+        if live.image.visible:
+            self._newest = placement.coordinates
+        if change.collision:
+            self._warn(*change.collision)
+
+    def paint(self) -> None:
+        """Draw what has changed since the last time, if it can be seen."""
+        if self._grown:
+            self._grow()
+        if self.following and self._newest is not None and self._sliders.go_to(self._newest):
+            for live in self._live.values():
+                live.stale = False  # moving the sliders drew every layer that is shown
+        self._newest = None
+        for live in self._live.values():
+            if live.stale:
+                live.redraw()
+        megabytes = self.projection.nbytes / 1e6
+        self.bar.say(f"{self._planes:,} planes    {megabytes:,.0f} MB" if self._planes else "")
+
+    def follow(self, following: bool = True) -> None:
+        """Let the sliders go to each new plane, or leave them to the user."""
+        self.following = following
+        self.bar.set_following(following)
+
+    def clear(self) -> None:
+        """Take away every layer of ours; the user's own stay."""
+        with self._sliders.moving():
+            for live in list(self._live.values()):
+                self.viewer.layers.remove(live.image)
+        self._planes = 0
+
+    def layers(self) -> list[LiveLayer]:
+        """Return the layers of ours, bottom first, standing on all axes that were seen."""
+        self._grow()
+        by_image = {live.image: live for live in self._live.values()}
+        return [by_image[image] for image in self.viewer.layers if image in by_image]
+
+    def close(self) -> None:
+        """Let go of the viewer's events; the window itself is not closed."""
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self._values.close()
+        self._sliders.close()
+        for live in self._live.values():
+            live.close()
+        self._live.clear()
+
+    # ---- layers -----------------------------------------------------------------------
+
+    def _add(self, layer: Layer, limits: Limits | None) -> LiveLayer:
+        # The layer starts on the axes that all others stand on, so those come first.
+        self._grow()
+        rivals = [live for live in self._live.values() if live.channel is not None]
+        visible, hide = _proposed_visibility(layer, rivals)
+        live = LiveLayer(
+            layer,
+            self._sliders.grid,
+            colormap=self._colors.color(layer.components.get("channel")),
+            visible=visible,
+            limits=limits,
+        )
+        for other in hide:
+            other.show(False)
+        first = not self._live
+        self._live[layer.key] = live
+        at = self._sliders.looked_at
+        with self._sliders.moving():
+            self.viewer.add_layer(live.image)
+        if first:
+            self._values.update()
+            self._sliders.go_to(at)
+        return live
+
+    def _grow(self) -> None:
+        """Let all layers and sliders stand on the axes as they are now."""
+        self._grown = False
+        grid = Grid.of(self.projection.axes)
+        if grid == self._sliders.grid:
+            return
+
+        def change() -> None:
+            last = len(self._live) - 1
+            for number, live in enumerate(self._live.values()):
+                live.move_to(grid, announce=number == last)
+
+        self._sliders.stand_on(grid, change)
+        self._values.update()
+
+    def _on_removed(self, event: Any) -> None:
+        for key, live in list(self._live.items()):
+            if live.image is event.value:
+                # The user's choice: its memory is free, and the next plane makes it anew.
+                live.close()
+                del self._live[key]
+                self.projection.remove(live.layer)
+        if not self._live:
+            self._sliders.grid = Grid()
+            self._newest = None
+
+    # ---- following --------------------------------------------------------------------
+
+    def _on_scrub(self) -> None:
+        if self.following and self._live:
+            self.follow(False)
+
+    def _warn(self, old: str, new: str) -> None:
+        since, counted = self._collisions_logged
+        if time.monotonic() - since < BURST:
+            return
+        count = self.projection.collisions - counted
+        self._collisions_logged = (time.monotonic(), self.projection.collisions)
+        logger.warning(
+            "%d plane(s) replaced one of another step or output; the last: %s replaced %s",
+            count,
+            new,
+            old,
+        )
+
+
+def _proposed_visibility(
+    layer: Layer, rivals: list[LiveLayer]
+) -> tuple[bool, list[LiveLayer]]:
+    """Return whether a new layer is shown, and which others hide for it.
+
+    Layers of channels add their light up, so only those that make one picture are shown
+    together: the channels of one step and field. The latest step takes over from an earlier one,
+    and of two layers of one channel (a stack and its projection) the first stays.
+    """
+    if "channel" not in layer.components:
+        return True, []
+    group = [live for live in rivals if _picture(live.layer) == _picture(layer)]
+    shown = [live for live in rivals if live.image.visible]
+    if group:
+        twin = any(live.channel == layer.components["channel"] for live in group)
+        return not twin and any(live in shown for live in group), []
+    if any(_step_index(live.layer) > _step_index(layer) for live in shown):
+        return False, []
+    return True, [live for live in shown if live.eye_untouched]
+
+
+def _picture(layer: Layer) -> tuple[Any, ...]:
+    rest = tuple(item for item in layer.key.components if item[0] != "channel")
+    return (layer.key.name, layer.key.step, rest)
+
+
+def _step_index(layer: Layer) -> int:
+    index = layer.key.step[1]
+    return -1 if index is None else index

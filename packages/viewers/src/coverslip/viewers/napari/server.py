@@ -1,0 +1,203 @@
+"""The napari viewer's process: the server thread receives, the GUI thread inserts and repaints."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from coverslip.viewers.errors import NotInstalled
+from coverslip.viewers.server import Arrival, LayerSnapshot, ViewerServer
+
+if TYPE_CHECKING:
+    from coverslip.viewers.napari.window import LiveWindow
+
+__all__ = ["NapariViewerServer"]
+
+logger = logging.getLogger(__name__)
+
+REPAINT_MS = 50
+"""The least time between two repaints, and the longest until a plane that came is inserted."""
+
+BUDGET = 0.02
+"""Seconds of inserting in one tick: the rest of a repaint's 50 ms is the user's."""
+
+BACKLOG_MS = 4
+"""Pause between ticks while planes wait: long enough for Qt to see to the mouse."""
+
+
+class NapariViewerServer(ViewerServer):
+    """Shows planes in a napari window that this process owns.
+
+    The sockets are bound before napari is imported, which takes seconds: streams attach, and
+    their planes wait, in state "starting". :meth:`run` is the whole life of the process and
+    belongs to the main thread. Parameters are `ZMQServer`'s.
+    """
+
+    kind: ClassVar[str] = "napari"
+    default_port: ClassVar[int] = 5555
+    capabilities = ("image", "rgb", "screenshot", "layers")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(starting=True, **options)
+        self._window: LiveWindow | None = None
+        self._wake_gui: Any = None
+        self._woken = False
+        self._painted = 0.0
+        self._in_tick = False
+
+    # ---- the life of the process ------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve and show until a stop is asked for or the window is closed; main thread only.
+
+        Raises
+        ------
+        NotInstalled
+            napari or a Qt binding is missing.
+        coverslip.transport.PortTaken
+            The port is another program's.
+        """
+        with _stopping_on_signals(self):
+            try:
+                self.start()
+                if self._open() and not self.stopped.is_set():
+                    self._loop()
+            finally:
+                self._window_closes()
+                self.close()
+
+    def _open(self) -> bool:
+        """Import napari and open the window; False when a stop was asked for meanwhile."""
+        try:
+            from coverslip.viewers.napari.window import LiveWindow, application
+        except ImportError as error:
+            raise NotInstalled(
+                f"napari cannot be imported ({error}): pip install \"coverslip-viewers[napari]\""
+            ) from error
+        if self.stopped.is_set():
+            return False
+        # Kept, since a Qt application that nothing refers to is deleted with its windows.
+        self._application = application()
+        connection = self.connection
+        name = self.title or "coverslip"
+        self._window = LiveWindow(f"{name} — port {connection.endpoint.port}")
+        return True
+
+    def _loop(self) -> None:
+        from qtpy.QtCore import QObject, Qt, QTimer, Signal
+
+        class Wake(QObject):
+            wanted = Signal()
+
+        timer = QTimer()
+        timer.setSingleShot(True)
+        wake = Wake()
+
+        def tick() -> None:
+            if self._in_tick:  # a dialog of napari's runs a loop of its own inside ours
+                return
+            self._in_tick = True
+            try:
+                if self.stopped.is_set():
+                    self._application.quit()
+                    return
+                self._woken = False
+                self.tick(BUDGET)
+                self._paint()
+            except Exception as error:
+                # An exception that leaves a slot aborts the process: PyQt's rule.
+                logger.exception("drawing")
+                self.report_failure(f"drawing: {type(error).__name__}: {error}")
+            finally:
+                self._in_tick = False
+                timer.start(BACKLOG_MS if self.waiting else REPAINT_MS)
+
+        def soon() -> None:
+            if timer.remainingTime() > BACKLOG_MS:
+                timer.start(BACKLOG_MS)
+
+        timer.timeout.connect(tick)
+        wake.wanted.connect(soon, Qt.ConnectionType.QueuedConnection)
+        self._wake_gui = wake
+        self._application.lastWindowClosed.connect(self._application.quit)
+        timer.start(0)
+        self.set_state("ready")
+        try:
+            self._application.exec()
+        finally:
+            self._wake_gui = None
+            timer.stop()
+
+    def _window_closes(self) -> None:
+        window, self._window = self._window, None
+        if window is not None:
+            window.close()
+            self._application.processEvents()
+
+    # ---- server thread ----------------------------------------------------------------
+
+    def arrived(self) -> None:
+        """Wake the GUI, by one event however many planes came: more would flood its loop."""
+        wake = self._wake_gui
+        if wake is not None and not self._woken:
+            self._woken = True
+            wake.wanted.emit()
+
+    # ---- GUI thread -------------------------------------------------------------------
+
+    def insert(self, arrival: Arrival) -> None:
+        """Put one plane into its layer."""
+        self._shown.scene.insert(
+            arrival.placement, arrival.pixels, arrival.origin, arrival.limits
+        )
+
+    def clear_layers(self) -> None:
+        """Take away every layer of ours."""
+        self._shown.scene.clear()
+
+    def take_screenshot(self) -> bytes:
+        """Return the whole window as PNG."""
+        return self._shown.screenshot()
+
+    def snapshot(self) -> list[LayerSnapshot]:
+        """Return what each layer of ours holds, bottom first."""
+        from coverslip.viewers.napari.snapshot import snapshot_of
+
+        return [snapshot_of(live) for live in self._shown.scene.layers()]
+
+    @property
+    def _shown(self) -> LiveWindow:
+        if self._window is None:
+            raise RuntimeError("the window is closed")
+        return self._window
+
+    def _paint(self) -> None:
+        if (time.monotonic() - self._painted) * 1000 >= REPAINT_MS:
+            self._shown.paint()
+            # From the end of one to the start of the next: a slow repaint leaves room as well.
+            self._painted = time.monotonic()
+
+
+class _stopping_on_signals:
+    """Within it SIGINT and SIGTERM, however often, ask the server to stop; main thread only."""
+
+    def __init__(self, server: NapariViewerServer) -> None:
+        self._server = server
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._on_signal)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._server.request_stop()

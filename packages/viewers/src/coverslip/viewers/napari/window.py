@@ -1,0 +1,93 @@
+"""The window: napari opened for a live stream, kept in frame, taken as a picture. GUI thread only.
+
+Imports napari and Qt at the top: whoever needs a window imports this module inside a function.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import napari
+from qtpy.QtCore import QBuffer, QIODevice
+from qtpy.QtWidgets import QApplication, QMainWindow
+
+from coverslip.viewers.napari.scene import Scene
+
+__all__ = ["LiveWindow", "application"]
+
+SIZE = (1400, 900)
+
+
+def application() -> QApplication:
+    """Return the process's Qt application, made as napari makes it."""
+    from napari.qt import get_qapp
+
+    app: QApplication = get_qapp()
+    return app
+
+
+class LiveWindow:
+    """One napari window and the scene in it. GUI thread only.
+
+    Parameters
+    ----------
+    title : str
+        The window's title.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.viewer = napari.Viewer(title=title, show_welcome_screen=False)
+        self._main: QMainWindow = self.viewer.window._qt_window
+        self._main.resize(*SIZE)
+        self.scene = Scene(self.viewer)
+        status = self._main.statusBar()
+        assert status is not None
+        # A dock of one line would be 50 pixels high, with a title bar to match.
+        status.insertPermanentWidget(0, self.scene.bar)
+        self._framed: tuple[Any, ...] = ()
+        self._canvas_size: tuple[int, int] = (0, 0)
+        self._closed = False
+
+    def paint(self) -> None:
+        """Draw what has changed and keep the picture in frame."""
+        had_layers = bool(self._framed)
+        self.scene.paint()
+        if not self.viewer.layers:
+            self._framed = ()
+            return
+        native = self.viewer.window._qt_viewer.canvas.native
+        size = (native.width(), native.height())
+        if not had_layers:
+            self._framed = self._camera()
+        elif size != self._canvas_size and self._camera() == self._framed:
+            # Sliders that appear take height from the canvas. Once the user has moved the
+            # camera it is his; until then the whole picture stays in view.
+            self.viewer.reset_view()
+            self._framed = self._camera()
+        self._canvas_size = size
+
+    def screenshot(self) -> bytes:
+        """Return the whole window, as it is now, as PNG."""
+        self.paint()
+        # Sliders that are new have no place until their layout has been done.
+        QApplication.sendPostedEvents()
+        self.paint()
+        buffer = QBuffer()
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        self._main.grab().save(buffer, "PNG")
+        return bytes(buffer.data())
+
+    def close(self) -> None:
+        """Close the window without asking. Idempotent, also after the user has closed it."""
+        if self._closed:
+            return
+        self._closed = True
+        self.scene.close()
+        try:
+            self.viewer.close()
+        except RuntimeError:  # Qt has deleted the window already
+            return
+
+    def _camera(self) -> tuple[Any, ...]:
+        camera = self.viewer.scene.camera
+        return (tuple(camera.center), camera.zoom, tuple(camera.angles))
