@@ -1,0 +1,144 @@
+"""Sockets, processes and keys: all that a pipeline and a viewer need to reach each other.
+
+A viewer subclasses `ZMQServer`; a pipeline finds it (`find`, `list_connections`) or starts it
+(`launch`, `wait_ready`), asks it things (`request`, `ping`), sends it messages (`Publisher`) and
+stops it (`stop`). What the messages mean is not known here: there is no image in this package.
+"""
+
+from .client import ping, request
+from .connection import (
+    Connection,
+    find,
+    list_connections,
+    log_folder,
+    runtime_folder,
+)
+from .connection import read as read_connection
+from .connection import remove as remove_connection
+from .connection import write as write_connection
+from .delivery import LOST, Delivery, Ledger
+from .dispatch import Answer
+from .endpoint import CONTROL_OFFSET, Endpoint
+from .errors import (
+    AddressError,
+    LaunchError,
+    NoServer,
+    NotListening,
+    PortTaken,
+    ProtocolError,
+    QueueFull,
+    Refused,
+    RequestRefused,
+    RequestTimeout,
+    StopError,
+    TransportError,
+)
+from .identity import Identity, identify, is_alive
+from .keys import Authenticator, KeyPair
+from .messages import (
+    PROTOCOL_VERSION,
+    Attach,
+    Attached,
+    Clear,
+    Counts,
+    Detach,
+    Done,
+    Failure,
+    Flush,
+    Message,
+    Picture,
+    Ping,
+    Pong,
+    Reply,
+    Report,
+    Request,
+    Screenshot,
+    Shutdown,
+    Status,
+    decode_reply,
+    decode_request,
+    encode,
+)
+from .ports import port_holder
+from .process import (
+    Launched,
+    die_with_parent,
+    launch,
+    launching_parent,
+    new_launch_id,
+    new_log,
+    stop,
+    wait_ready,
+)
+from .publisher import Publisher, PublisherState
+from .server import ZMQServer
+
+__all__ = [
+    "CONTROL_OFFSET",
+    "LOST",
+    "PROTOCOL_VERSION",
+    "AddressError",
+    "Answer",
+    "Attach",
+    "Attached",
+    "Authenticator",
+    "Clear",
+    "Connection",
+    "Counts",
+    "Delivery",
+    "Detach",
+    "Done",
+    "Endpoint",
+    "Failure",
+    "Flush",
+    "Identity",
+    "KeyPair",
+    "LaunchError",
+    "Launched",
+    "Ledger",
+    "Message",
+    "NoServer",
+    "NotListening",
+    "Picture",
+    "Ping",
+    "Pong",
+    "PortTaken",
+    "ProtocolError",
+    "Publisher",
+    "PublisherState",
+    "QueueFull",
+    "Refused",
+    "Reply",
+    "Report",
+    "Request",
+    "RequestRefused",
+    "RequestTimeout",
+    "Screenshot",
+    "Shutdown",
+    "Status",
+    "StopError",
+    "TransportError",
+    "ZMQServer",
+    "decode_reply",
+    "decode_request",
+    "die_with_parent",
+    "encode",
+    "find",
+    "identify",
+    "is_alive",
+    "launch",
+    "launching_parent",
+    "list_connections",
+    "log_folder",
+    "new_launch_id",
+    "new_log",
+    "ping",
+    "port_holder",
+    "read_connection",
+    "remove_connection",
+    "request",
+    "runtime_folder",
+    "stop",
+    "wait_ready",
+    "write_connection",
+]

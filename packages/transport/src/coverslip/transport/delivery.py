@@ -1,0 +1,234 @@
+"""What became of every plane: the account of one stream at one server.
+
+Planes are numbered by their stream. Each number that a server expects ends exactly once, as
+shown, dropped or failed; numbers that never arrive are dropped, with that reason.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from heapq import heappop, heappush
+from itertools import count as counter
+from typing import Final, NamedTuple
+
+from .errors import Refused
+from .messages import Counts
+
+__all__ = ["LOST", "Delivery", "Ledger"]
+
+LOST: Final = "lost in transit"
+"""The reason of a plane that was sent to this server and never received."""
+
+_OTHER: Final = "other"
+_MOST_REASONS: Final = 32
+_LONGEST_REASON: Final = 200
+_MOST_WAITING: Final = 1024
+_LARGEST_COUNT: Final = 1 << 20
+_LARGEST_GAP: Final = 1 << 40
+
+
+class Delivery(NamedTuple):
+    """The account of a stream: how many planes were sent, and how they ended."""
+
+    sent: int
+    shown: int
+    dropped: int
+    failed: int
+
+    @property
+    def pending(self) -> int:
+        """Planes whose end is open."""
+        return self.sent - self.shown - self.dropped - self.failed
+
+    @property
+    def complete(self) -> bool:
+        """Whether every plane has ended, in whatever way."""
+        return self.pending == 0
+
+
+class Ledger:
+    """The account of one stream's planes at one server: each ends exactly once.
+
+    Thread-safe. ``shown + dropped + failed + pending == next - first`` holds between any two
+    calls. Memory is bounded by the planes that are pending.
+
+    Attributes
+    ----------
+    touched : float
+        When it last heard of its stream, on the monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.touched = time.monotonic()
+        self._epoch = -1
+        self._first = 0
+        self._next = 0
+        self._shown = 0
+        self._dropped = 0
+        self._failed = 0
+        self._reasons: dict[str, int] = {}
+        self._pending: set[int] = set()
+        # In the order of their numbers; settled ones are taken off when they reach the front.
+        self._order: deque[int] = deque()
+        self._waiting: list[tuple[int, int, Future[Counts]]] = []
+        self._ticket = counter()
+
+    @property
+    def epoch(self) -> int:
+        """The stream's epoch, -1 before the first attach."""
+        return self._epoch
+
+    def attach(self, epoch: int, sequence: int) -> None:
+        """Begin an epoch: the next plane expected is `sequence`.
+
+        What was expected before it and never came counts as dropped. Attaching again with the
+        same epoch is the same request sent twice, as good as once.
+
+        Raises
+        ------
+        Refused
+            When the epoch is older than the stream's, or `sequence` was received already.
+        """
+        self.touched = time.monotonic()
+        with self._lock:
+            if self._epoch < 0:
+                self._first = self._next = sequence
+            elif epoch < self._epoch:
+                raise Refused(f"epoch {epoch} is over: the stream is in epoch {self._epoch}")
+            if epoch > self._epoch or sequence > self._next:
+                self._skip_to(sequence)
+            self._epoch = epoch
+        self._tell()
+
+    def receive(self, epoch: int, sequence: int, count: int = 1) -> bool:
+        """Take in `count` planes from `sequence` on; they are pending from now.
+
+        Returns
+        -------
+        bool
+            False for a message of an epoch that is over: its planes are accounted for, leave
+            it alone.
+
+        Raises
+        ------
+        Refused
+            When the epoch never attached, the planes came already, or the numbers are absurd.
+        """
+        self.touched = time.monotonic()
+        with self._lock:
+            if epoch > self._epoch:
+                raise Refused(f"epoch {epoch} never attached: the stream is in {self._epoch}")
+            if epoch < self._epoch:
+                return False
+            if not 1 <= count <= _LARGEST_COUNT:
+                raise Refused(f"a message of {count} planes: 1 to {_LARGEST_COUNT} is possible")
+            self._skip_to(sequence)
+            numbers = range(sequence, sequence + count)
+            self._pending.update(numbers)
+            self._order.extend(numbers)
+            self._next = numbers.stop
+        self._tell()
+        return True
+
+    def shown(self, sequence: int) -> None:
+        """End a plane: it is in what the viewer draws.
+
+        Raises
+        ------
+        ValueError
+            When that plane is not pending.
+        """
+        with self._lock:
+            self._settle(sequence)
+            self._shown += 1
+        self._tell()
+
+    def dropped(self, sequence: int, reason: str) -> None:
+        """End a plane that was left out by policy. Raises as `shown`."""
+        with self._lock:
+            self._settle(sequence)
+            self._dropped += 1
+            self._count(reason, 1)
+        self._tell()
+
+    def failed(self, sequence: int, reason: str) -> None:
+        """End a plane that could not be shown. Raises as `shown`."""
+        with self._lock:
+            self._settle(sequence)
+            self._failed += 1
+            self._count(reason, 1)
+        self._tell()
+
+    def when_settled(self, sequence: int) -> Future[Counts]:
+        """Return a future of the counts once every plane before `sequence` has ended.
+
+        It is done by whichever thread ends the last of them.
+
+        Raises
+        ------
+        Refused
+            When a thousand others wait already.
+        """
+        future: Future[Counts] = Future()
+        # Nobody but the ledger ends it: a cancelled one would break the others' turn.
+        future.set_running_or_notify_cancel()
+        with self._lock:
+            if len(self._waiting) >= _MOST_WAITING:
+                raise Refused(f"{_MOST_WAITING} requests wait for this stream already")
+            heappush(self._waiting, (sequence, next(self._ticket), future))
+        self._tell()
+        return future
+
+    def counts(self) -> Counts:
+        """Return the account as it is now."""
+        with self._lock:
+            return self._counts()
+
+    def _counts(self) -> Counts:
+        return Counts(
+            first=self._first,
+            next=self._next,
+            shown=self._shown,
+            dropped=self._dropped,
+            failed=self._failed,
+            reasons=dict(self._reasons),
+        )
+
+    def _skip_to(self, sequence: int) -> None:
+        gap = sequence - self._next
+        if not 0 <= gap <= _LARGEST_GAP:
+            raise Refused(f"plane {sequence} when {self._next} is the next")
+        if gap:
+            self._dropped += gap
+            self._count(LOST, gap)
+            self._next = sequence
+
+    def _settle(self, sequence: int) -> None:
+        if sequence not in self._pending:
+            raise ValueError(f"plane {sequence} is not pending: it ended already or never came")
+        self._pending.remove(sequence)
+        while self._order and self._order[0] not in self._pending:
+            self._order.popleft()
+
+    def _count(self, reason: str, number: int) -> None:
+        reason = reason[:_LONGEST_REASON]
+        if reason not in self._reasons and len(self._reasons) >= _MOST_REASONS - 1:
+            reason = _OTHER
+        self._reasons[reason] = self._reasons.get(reason, 0) + number
+
+    def _tell(self) -> None:
+        """Answer those who wait, outside the lock: what they call may come back here."""
+        if not self._waiting:
+            return
+        due: list[Future[Counts]] = []
+        with self._lock:
+            settled = self._order[0] if self._order else self._next
+            while self._waiting and self._waiting[0][0] <= settled:
+                due.append(heappop(self._waiting)[2])
+            counts = self._counts()
+        for future in due:
+            future.set_result(counts)

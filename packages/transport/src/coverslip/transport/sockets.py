@@ -1,0 +1,122 @@
+"""Every ZeroMQ socket that transport opens, with its options and why: in one place.
+
+Each socket gets CURVE keys, linger 0 and a bound on what one frame may weigh. What the sockets do
+under load, loss and death was measured with libzmq 4.3.5.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import zmq
+
+from .endpoint import Endpoint
+from .keys import KeyPair
+
+__all__ = [
+    "HEARTBEAT_INTERVAL",
+    "HEARTBEAT_TIMEOUT",
+    "HIGH_WATER",
+    "Context",
+    "Socket",
+    "open_context",
+    "open_control",
+    "open_data",
+    "open_publisher",
+    "open_request",
+]
+
+Socket: TypeAlias = zmq.Socket[bytes]
+Context: TypeAlias = zmq.Context[Socket]
+
+HIGH_WATER: Final = 1000
+"""Messages that a data socket holds; bytes in flight are the stream's to bound."""
+
+HEARTBEAT_INTERVAL: Final = 200
+HEARTBEAT_TIMEOUT: Final = 600
+"""Milliseconds. A frozen peer keeps its TCP connection: only a missed heartbeat tells."""
+
+_LARGEST_REQUEST: Final = 16 << 20
+_LARGEST_REPLY: Final = 256 << 20
+_LARGEST_FRAME: Final = 2 << 30
+
+# The reply to Shutdown must still leave; a peer that reads nothing delays the end by this at most.
+_CONTROL_LINGER: Final = 250
+
+
+def open_context() -> Context:
+    """Return a context of one's own: nobody else's ZAP, linger or fork reaches it."""
+    context = zmq.Context(io_threads=1)
+    # IPv6 addresses too; IPv4 ones go on working.
+    context.setsockopt(zmq.IPV6, 1)
+    context.setsockopt(zmq.LINGER, 0)
+    return context
+
+
+def open_data(context: Context, keys: KeyPair) -> Socket:
+    """Return a server's SUB, to bind: it takes in whatever streams send."""
+    socket = _server(context.socket(zmq.SUB), keys)
+    socket.rcvhwm = HIGH_WATER
+    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_FRAME)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
+    socket.subscribe(b"")
+    return socket
+
+
+def open_control(context: Context, keys: KeyPair) -> Socket:
+    """Return a server's ROUTER, to bind."""
+    socket = _server(context.socket(zmq.ROUTER), keys)
+    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REQUEST)
+    # Else a reply to a client that left vanishes without an error to log.
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    # Clients that vanish with their machine are let go.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 10 * HEARTBEAT_INTERVAL)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 10 * HEARTBEAT_TIMEOUT)
+    socket.linger = _CONTROL_LINGER
+    return socket
+
+
+def open_publisher(context: Context, endpoint: Endpoint, high_water: int = HIGH_WATER) -> Socket:
+    """Return a stream's XPUB, connecting to a server's data socket.
+
+    NODROP makes a full queue an error; without it 1965 of 2000 messages were lost silently.
+    VERBOSE lets the subscription of a viewer that came back through, which is otherwise merged
+    with the one before. IMMEDIATE ties subscription and queue to the connection: when that ends,
+    an unsubscription is queued here in its right place (without it, none is), and what a dead
+    viewer did not take is not delivered to the next.
+    """
+    socket = _client(context.socket(zmq.XPUB), endpoint)
+    socket.sndhwm = high_water
+    socket.setsockopt(zmq.XPUB_NODROP, 1)
+    socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
+    # All that a subscriber ever sends is a subscription.
+    socket.setsockopt(zmq.MAXMSGSIZE, 1 << 10)
+    socket.connect(endpoint.data_address)
+    return socket
+
+
+def open_request(context: Context, endpoint: Endpoint) -> Socket:
+    """Return a REQ for one request, not connected yet, so that it can be monitored first."""
+    socket = _client(context.socket(zmq.REQ), endpoint)
+    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REPLY)
+    return socket
+
+
+def _server(socket: Socket, keys: KeyPair) -> Socket:
+    socket.linger = 0
+    socket.curve_secretkey = keys.secret.encode()
+    socket.curve_publickey = keys.public.encode()
+    socket.curve_server = True
+    return socket
+
+
+def _client(socket: Socket, endpoint: Endpoint) -> Socket:
+    socket.linger = 0
+    socket.curve_serverkey = endpoint.server_key.encode()
+    socket.curve_secretkey = endpoint.client_secret.encode()
+    socket.curve_publickey = endpoint.client_public.encode()
+    return socket
