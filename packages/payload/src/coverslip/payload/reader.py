@@ -7,6 +7,8 @@ the message meant.
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -24,6 +26,8 @@ __all__ = ["Allocate", "ArenaReader"]
 
 Allocate: TypeAlias = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 
+_readers: weakref.WeakSet[ArenaReader] = weakref.WeakSet()
+
 
 class ArenaReader:
     """One lane's view of another process's arena; may be used from any thread.
@@ -36,6 +40,7 @@ class ArenaReader:
         self.lane = lane
         self._layout = layout
         self._mapped: tuple[Table, Any] | None = (Table(layout, front), data)
+        _readers.add(self)
 
     @classmethod
     def open(cls, offer: Offer) -> ArenaReader:
@@ -159,3 +164,13 @@ class ArenaReader:
             raise StalePlane(
                 f"slot {slot.index} is at generation {found}, the message meant {slot.generation}"
             )
+
+
+def _close_after_fork() -> None:
+    # a child that kept the mapping would keep the memory when stream and viewer are gone
+    for reader in list(_readers):
+        reader.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_after_fork)

@@ -113,13 +113,13 @@ class MemfdAddress(Struct, frozen=True, tag="memfd"):
 class PosixAddress(Struct, frozen=True, tag="posix"):
     """Named POSIX shared memory; macOS takes at most 31 characters."""
 
-    name: Annotated[str, Meta(pattern=r"^/coverslip-[0-9a-f]{16}$", max_length=31)]
+    name: Annotated[str, Meta(pattern=r"^/coverslip-[0-9a-f]{16}\Z", max_length=31)]
 
 
 class WindowsAddress(Struct, frozen=True, tag="windows"):
     """A named mapping of Windows, within the user's session."""
 
-    name: Annotated[str, Meta(pattern=r"^coverslip-[0-9a-f]{32}$", max_length=64)]
+    name: Annotated[str, Meta(pattern=r"^coverslip-[0-9a-f]{32}\Z", max_length=64)]
 
 
 ArenaAddress: TypeAlias = MemfdAddress | PosixAddress | WindowsAddress
@@ -138,4 +138,4 @@ class Offer(Struct, frozen=True, kw_only=True):
     lane: Annotated[int, Meta(ge=0, le=255)]
     host: Annotated[str, Meta(max_length=256)] = ""
     pid: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
-    start_time: _Count = 0
+    start_time: Annotated[float, Meta(ge=0)] = 0.0
