@@ -5,21 +5,21 @@ A viewer subclasses `ZMQServer`; a pipeline finds it (`find`, `list_connections`
 stops it (`stop`). What the messages mean is not known here: there is no image in this package.
 """
 
-from .client import ping, request
-from .connection import (
+from coverslip.transport.client import ping, request
+from coverslip.transport.connection import (
     Connection,
     find,
     list_connections,
     log_folder,
     runtime_folder,
 )
-from .connection import read as read_connection
-from .connection import remove as remove_connection
-from .connection import write as write_connection
-from .delivery import LOST, Delivery, Ledger
-from .dispatch import Answer
-from .endpoint import CONTROL_OFFSET, Endpoint
-from .errors import (
+from coverslip.transport.connection import read as read_connection
+from coverslip.transport.connection import remove as remove_connection
+from coverslip.transport.connection import write as write_connection
+from coverslip.transport.delivery import LOST, Delivery, Ledger
+from coverslip.transport.dispatch import Answer
+from coverslip.transport.endpoint import CONTROL_OFFSET, Endpoint
+from coverslip.transport.errors import (
     AddressError,
     LaunchError,
     NoServer,
@@ -33,9 +33,9 @@ from .errors import (
     StopError,
     TransportError,
 )
-from .identity import Identity, identify, is_alive
-from .keys import Authenticator, KeyPair
-from .messages import (
+from coverslip.transport.identity import Identity, identify, is_alive
+from coverslip.transport.keys import Authenticator, KeyPair
+from coverslip.transport.messages import (
     PROTOCOL_VERSION,
     Attach,
     Attached,
@@ -59,8 +59,8 @@ from .messages import (
     decode_request,
     encode,
 )
-from .ports import port_holder
-from .process import (
+from coverslip.transport.ports import port_holder
+from coverslip.transport.process import (
     Launched,
     die_with_parent,
     launch,
@@ -70,8 +70,8 @@ from .process import (
     stop,
     wait_ready,
 )
-from .publisher import Publisher, PublisherState
-from .server import ZMQServer
+from coverslip.transport.publisher import Publisher, PublisherState
+from coverslip.transport.server import ZMQServer
 
 __all__ = [
     "CONTROL_OFFSET",

@@ -11,12 +11,12 @@ from typing import Final, NamedTuple, cast
 
 import zmq
 
-from .connection import Connection, remove, write
-from .endpoint import Endpoint
-from .errors import PortTaken
-from .keys import Authenticator, KeyPair
-from .ports import bind_pair, port_taken, resolve
-from .sockets import Socket, open_context, open_control, open_data
+from coverslip.transport.connection import Connection, remove, write
+from coverslip.transport.endpoint import Endpoint
+from coverslip.transport.errors import PortTaken
+from coverslip.transport.keys import Authenticator, KeyPair
+from coverslip.transport.ports import bind_pair, port_taken, resolve
+from coverslip.transport.sockets import Socket, open_context, open_control, open_data
 
 __all__ = ["Bound", "Ready"]
 

@@ -9,10 +9,10 @@ from typing import Final, TypeVar
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from .endpoint import Endpoint
-from .errors import NoServer, ProtocolError, RequestRefused, RequestTimeout
-from .messages import Failure, Ping, Pong, Reply, Request, decode_reply, encode
-from .sockets import Socket, open_context, open_request
+from coverslip.transport.endpoint import Endpoint
+from coverslip.transport.errors import NoServer, ProtocolError, RequestRefused, RequestTimeout
+from coverslip.transport.messages import Failure, Ping, Pong, Reply, Request, decode_reply, encode
+from coverslip.transport.sockets import Socket, open_context, open_request
 
 __all__ = ["ping", "request"]
 

@@ -21,9 +21,9 @@ from typing import Final
 import msgspec
 import platformdirs
 
-from .endpoint import Endpoint
-from .errors import NoServer, PortTaken, TransportError
-from .identity import Identity, is_alive
+from coverslip.transport.endpoint import Endpoint
+from coverslip.transport.errors import NoServer, PortTaken, TransportError
+from coverslip.transport.identity import Identity, is_alive
 
 __all__ = [
     "Connection",
@@ -36,7 +36,7 @@ __all__ = [
     "write",
 ]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _FOLDER_VARIABLE: Final = "COVERSLIP_RUNTIME_DIR"
 _LARGEST_FILE: Final = 1 << 16
@@ -124,7 +124,7 @@ def write(connection: Connection) -> Path:
     draft = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.draft")
     try:
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(connection), indent=2))
         for _ in range(_ATTEMPTS):
             try:
@@ -158,7 +158,7 @@ def read(path: Path) -> Connection | None:
     connection, raw = found
     if is_alive(connection.identity):
         return connection
-    _log.info("sweeping %s: process %d is gone", path, connection.pid)
+    logger.info("sweeping %s: process %d is gone", path, connection.pid)
     _discard(path, raw)
     return None
 
@@ -235,16 +235,16 @@ def _load(path: Path) -> tuple[Connection, bytes] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _log.warning("cannot read %s: %s", path, error)
+        logger.warning("cannot read %s: %s", path, error)
         return None
     try:
         connection = msgspec.json.decode(raw, type=Connection)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        _log.warning("ignoring %s: not a connection file: %s", path, error)
+        logger.warning("ignoring %s: not a connection file: %s", path, error)
         return None
     expected = f"{connection.endpoint.kind}-{connection.endpoint.port}.json"
     if connection.version != 1 or path.name != expected:
-        _log.warning(
+        logger.warning(
             "ignoring %s: version %d, expected 1 in %s", path, connection.version, expected
         )
         return None
@@ -277,7 +277,7 @@ def _discard(path: Path, expected: bytes) -> None:
     """
     grave = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.swept")
     try:
-        os.rename(path, grave)
+        path.rename(grave)
     except OSError:
         return
     try:

@@ -11,11 +11,10 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from heapq import heappop, heappush
-from itertools import count as counter
 from typing import Final, NamedTuple
 
-from .errors import Refused
-from .messages import Counts
+from coverslip.transport.errors import Refused
+from coverslip.transport.messages import Counts
 
 __all__ = ["LOST", "Delivery", "Ledger"]
 
@@ -74,8 +73,9 @@ class Ledger:
         self._pending: set[int] = set()
         # In the order of their numbers; settled ones are taken off when they reach the front.
         self._order: deque[int] = deque()
-        self._waiting: list[tuple[int, int, Future[Counts]]] = []
-        self._ticket = counter()
+        # Those who wait, by number, and the numbers as a heap.
+        self._waiting: dict[int, Future[Counts]] = {}
+        self._awaited: list[int] = []
 
     @property
     def epoch(self) -> int:
@@ -166,20 +166,23 @@ class Ledger:
     def when_settled(self, sequence: int) -> Future[Counts]:
         """Return a future of the counts once every plane before `sequence` has ended.
 
-        It is done by whichever thread ends the last of them.
+        It is done by whichever thread ends the last of them. Who waits for the same number gets
+        the same future: one who asks again and again costs nothing.
 
         Raises
         ------
         Refused
-            When a thousand others wait already.
+            When a thousand other numbers are waited for already.
         """
-        future: Future[Counts] = Future()
-        # Nobody but the ledger ends it: a cancelled one would break the others' turn.
-        future.set_running_or_notify_cancel()
         with self._lock:
-            if len(self._waiting) >= _MOST_WAITING:
-                raise Refused(f"{_MOST_WAITING} requests wait for this stream already")
-            heappush(self._waiting, (sequence, next(self._ticket), future))
+            future = self._waiting.get(sequence)
+            if future is None:
+                if len(self._waiting) >= _MOST_WAITING:
+                    raise Refused(f"{_MOST_WAITING} requests wait for this stream already")
+                future = self._waiting[sequence] = Future()
+                # Nobody but the ledger ends it: a cancelled one would break the others' turn.
+                future.set_running_or_notify_cancel()
+                heappush(self._awaited, sequence)
         self._tell()
         return future
 
@@ -227,8 +230,8 @@ class Ledger:
         due: list[Future[Counts]] = []
         with self._lock:
             settled = self._order[0] if self._order else self._next
-            while self._waiting and self._waiting[0][0] <= settled:
-                due.append(heappop(self._waiting)[2])
+            while self._awaited and self._awaited[0] <= settled:
+                due.append(self._waiting.pop(heappop(self._awaited)))
             counts = self._counts()
         for future in due:
             future.set_result(counts)

@@ -15,15 +15,16 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import zmq
 
-from .errors import ProtocolError, Refused
-from .messages import Failure, Reply, Request, decode_request, encode
-from .sockets import Socket
+from coverslip.transport.errors import ProtocolError, Refused
+from coverslip.transport.messages import Failure, Reply, Request, decode_request, encode
+from coverslip.transport.sockets import Socket
 
 __all__ = ["Answer", "Dispatch"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _MOST_ENVELOPE: Final = 16
+_MOST_OPEN: Final = 4096
 
 Answer: TypeAlias = "Callable[[Any], Reply | Future[Reply]]"
 """What answers one type of request: with a reply, or with a future of one."""
@@ -89,18 +90,16 @@ class Dispatch:
         done: list[Request] = []
         while self._ended:
             ticket, future = self._ended.popleft()
-            envelope, request = self._open.pop(ticket)
-            if self._reply(envelope, request, future.result):
-                done.append(request)
+            late = self._open.pop(ticket, None)
+            if late is not None and self._reply(late.envelope, late.request, future.result):
+                done.append(late.request)
         return done
 
     def abandon(self) -> None:
         """Answer all that is open with a failure: the server stops."""
         self.answer_late()
         while self._open:
-            envelope, request = self._open.popitem()[1]
-            name = type(request).__name__
-            self._send(envelope, Failure(code="stopping", message=f"the server stops: {name}"))
+            self._fail_oldest("stopping", "the server stops")
 
     def _answer(self, frames: list[bytes]) -> Request | None:
         # A REQ sends [identity, b"", body], with REQ_CORRELATE [identity, id, b"", body]: all up
@@ -108,18 +107,21 @@ class Dispatch:
         gap = frames.index(b"", 1) if b"" in frames[1:_MOST_ENVELOPE] else 0
         envelope, body = [*frames[: gap or 1], b""], frames[gap + 1 :]
         try:
-            if not gap or len(body) != 1:
-                raise ProtocolError("a request is one frame after an empty one, as a REQ sends it")
-            request = decode_request(body[0], self._answers)
+            request = self._decode(body if gap else [])
         except ProtocolError as error:
             self.refused += 1
-            _log.debug("refused a request: %s", error)
+            logger.debug("refused a request: %s", error)
             self._send(envelope, Failure(code=error.code, message=str(error)))
             return None
         answer = self._answers[type(request)]
         if self._reply(envelope, request, lambda: answer(request)):
             return request
         return None
+
+    def _decode(self, body: list[bytes]) -> Request:
+        if len(body) != 1:
+            raise ProtocolError("a request is one frame after an empty one, as a REQ sends it")
+        return decode_request(body[0], self._answers)
 
     def _reply(
         self,
@@ -134,16 +136,14 @@ class Dispatch:
             if isinstance(reply, Future):
                 self._await(envelope, request, reply)
                 return False
-            if not isinstance(reply, Reply):
-                raise TypeError(f"its answer is no Reply but {type(reply).__name__}")
-            data = encode(reply)
+            data = encode(_checked(reply))
         except Refused as error:
             self.refused += 1
-            _log.info("refused %s: %s", name, error)
+            logger.info("refused %s: %s", name, error)
             self._send(envelope, Failure(code="refused", message=str(error)))
             return False
         except Exception as error:
-            _log.exception("%s failed", name)
+            logger.exception("%s failed", name)
             text = f"{name}: {type(error).__name__}: {error}"
             self._send(envelope, Failure(code="error", message=text))
             return False
@@ -153,6 +153,9 @@ class Dispatch:
     def _await(self, envelope: list[bytes], request: Request, future: Future[Reply]) -> None:
         ticket = next(self._ticket)
         self._open[ticket] = _Open(envelope, request)
+        if len(self._open) > _MOST_OPEN:
+            # Whoever asked first has most likely given up: a client's deadline is not known here.
+            self._fail_oldest("too-many", f"{_MOST_OPEN} later requests wait")
 
         def ended(future: Future[Reply]) -> None:
             self._ended.append((ticket, future))
@@ -160,9 +163,20 @@ class Dispatch:
 
         future.add_done_callback(ended)
 
+    def _fail_oldest(self, code: str, why: str) -> None:
+        envelope, request = self._open.pop(next(iter(self._open)))
+        self._send(envelope, Failure(code=code, message=f"{type(request).__name__}: {why}"))
+
     def _send(self, envelope: list[bytes], reply: Reply | bytes) -> None:
         data = reply if isinstance(reply, bytes) else encode(reply)
         try:
             self.socket.send_multipart([*envelope, data], zmq.NOBLOCK)
         except zmq.ZMQError as error:
-            _log.debug("a client left before its answer: %s", error)
+            logger.debug("a client left before its answer: %s", error)
+
+
+def _checked(reply: object) -> Reply:
+    # A third party's answer need not keep to its annotation.
+    if not isinstance(reply, Reply):
+        raise TypeError(f"the answer is no Reply but {type(reply).__name__}")
+    return reply

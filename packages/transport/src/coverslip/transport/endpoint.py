@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 import msgspec
 from zmq.utils import z85
 
-from .errors import AddressError
-from .keys import public_key
+from coverslip.transport.errors import AddressError
+from coverslip.transport.keys import public_key
 
 __all__ = ["CONTROL_OFFSET", "SCHEME", "Endpoint", "check_port", "tcp_address"]
 

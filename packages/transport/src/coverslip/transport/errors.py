@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .messages import Failure
+    from coverslip.transport.messages import Failure
 
 __all__ = [
     "AddressError",

@@ -16,7 +16,7 @@ from zmq.utils import z85
 
 __all__ = ["Authenticator", "KeyPair", "public_key"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _ADDRESS: Final = "inproc://zeromq.zap.01"
 _VERSION: Final = b"1.0"
@@ -92,12 +92,12 @@ class Authenticator:
         else:
             self.refused += 1
             peer = body[3].decode(errors="replace") if len(body) == _FRAMES else "?"
-            _log.debug("refused a peer at %s: not the key of this server's client", peer)
+            logger.debug("refused a peer at %s: not the key of this server's client", peer)
             verdict = [b"400", b"not the key of this server's client", b"", b""]
         try:
             self.socket.send_multipart([*envelope, _VERSION, request_id, *verdict], zmq.NOBLOCK)
         except zmq.ZMQError as error:
-            _log.debug("a peer left before its ZAP answer: %s", error)
+            logger.debug("a peer left before its ZAP answer: %s", error)
 
     def close(self) -> None:
         """Close the socket; peers in their handshake are left to their deadline."""

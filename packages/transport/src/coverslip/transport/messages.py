@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast
 
 import msgspec
 
-from .errors import ProtocolError
+from coverslip.transport.errors import ProtocolError
 
 __all__ = [
     "PROTOCOL_VERSION",

@@ -15,15 +15,15 @@ from typing import Final
 import psutil
 import zmq
 
-from .connection import list_connections
-from .endpoint import CONTROL_OFFSET, check_port, tcp_address
-from .errors import AddressError, PortTaken
-from .identity import describe_process
-from .sockets import Socket
+from coverslip.transport.connection import list_connections
+from coverslip.transport.endpoint import CONTROL_OFFSET, check_port, tcp_address
+from coverslip.transport.errors import AddressError, PortTaken
+from coverslip.transport.identity import describe_process
+from coverslip.transport.sockets import Socket
 
 __all__ = ["bind_pair", "candidates", "is_loopback", "port_holder", "port_taken", "resolve"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _MOST_PAIRS: Final = 256
 
@@ -100,7 +100,7 @@ def port_holder(port: int) -> str | None:
             if entry.status == psutil.CONN_LISTEN and entry.laddr and entry.laddr.port == port
         ]
     except (psutil.Error, OSError) as error:
-        _log.debug("who holds port %d cannot be known: %s", port, error)
+        logger.debug("who holds port %d cannot be known: %s", port, error)
         return None
     return next((describe_process(pid) for pid in listening if pid), None)
 

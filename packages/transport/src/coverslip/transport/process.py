@@ -22,11 +22,11 @@ from typing import Final
 
 import psutil
 
-from .client import ping, request
-from .connection import Connection, list_connections, log_folder, remove
-from .errors import LaunchError, StopError, TransportError
-from .identity import Identity, identify, is_alive
-from .messages import Done, Pong, Shutdown, State
+from coverslip.transport.client import ping, request
+from coverslip.transport.connection import Connection, list_connections, log_folder, remove
+from coverslip.transport.errors import LaunchError, StopError, TransportError
+from coverslip.transport.identity import Identity, identify, is_alive
+from coverslip.transport.messages import Done, Pong, Shutdown, State
 
 __all__ = [
     "PARENT_VARIABLE",
@@ -40,7 +40,7 @@ __all__ = [
     "wait_ready",
 ]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PARENT_VARIABLE: Final = "COVERSLIP_PARENT"
 """In a child's environment: whom it dies with, as ``<pid>:<start time>``."""
@@ -150,11 +150,11 @@ def launch(
         environment[PARENT_VARIABLE] = f"{me.pid}:{me.start_time!r}"
     try:
         descriptor = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-        with open(descriptor, "ab") as output:
+        with os.fdopen(descriptor, "ab") as output:
             process = _popen(command, environment, output.fileno(), detached=detached)
     except (OSError, ValueError) as error:
         raise LaunchError(f"cannot start {' '.join(command)!r}: {error}") from error
-    _log.debug("launched %s as pid %d, log %s", command, process.pid, log)
+    logger.debug("launched %s as pid %d, log %s", command, process.pid, log)
     return Launched(process, log)
 
 
@@ -232,7 +232,7 @@ def die_with_parent(
 
     def watch() -> None:
         _wait_gone(identity)
-        _log.info("parent process %d is gone", identity.pid)
+        logger.info("parent process %d is gone", identity.pid)
         callback()
 
     thread = threading.Thread(target=watch, name=f"coverslip-parent-{identity.pid}", daemon=True)
@@ -263,7 +263,7 @@ def stop(connection: Connection, *, timeout: float = 5.0, force: bool = False) -
         try:
             request(connection.endpoint, Shutdown(), Done, timeout=timeout)
         except TransportError as error:
-            _log.info("%s does not take Shutdown: %s", connection, error)
+            logger.info("%s does not take Shutdown: %s", connection, error)
         if _wait_stopped(connection, deadline):
             return
     if connection.pid != os.getpid():
@@ -273,7 +273,7 @@ def stop(connection: Connection, *, timeout: float = 5.0, force: bool = False) -
         for rung in rungs:
             if not is_alive(connection.identity):
                 break
-            _log.warning("%s is still there: %s", connection, rung.name)
+            logger.warning("%s is still there: %s", connection, rung.name)
             _signal(connection.identity, rung)
             if _wait_stopped(connection, time.monotonic() + timeout):
                 break
@@ -320,7 +320,7 @@ def _signal(identity: Identity, number: signal.Signals) -> None:
         elif is_alive(identity):
             psutil.Process(identity.pid).send_signal(number)
     except (OSError, psutil.Error) as error:
-        _log.debug("process %d took no signal: %s", identity.pid, error)
+        logger.debug("process %d took no signal: %s", identity.pid, error)
 
 
 def _wait_gone(identity: Identity) -> None:

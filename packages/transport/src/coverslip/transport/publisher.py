@@ -15,9 +15,9 @@ from typing import TypeAlias, cast
 
 import zmq
 
-from .endpoint import Endpoint
-from .errors import NotListening, QueueFull
-from .sockets import HIGH_WATER, open_context, open_publisher
+from coverslip.transport.endpoint import Endpoint
+from coverslip.transport.errors import NotListening, QueueFull
+from coverslip.transport.sockets import HIGH_WATER, open_context, open_publisher
 
 __all__ = ["Publisher", "PublisherState"]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import zmq
 
-from .sockets import Socket
+from coverslip.transport.sockets import Socket
 
 __all__ = ["receive_message"]
 

@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 
 import zmq
 
-from .endpoint import Endpoint
-from .keys import KeyPair
+from coverslip.transport.endpoint import Endpoint
+from coverslip.transport.keys import KeyPair
 
 __all__ = [
     "HEARTBEAT_INTERVAL",
