@@ -19,7 +19,8 @@ from coverslip.payload import kept
 def test_an_array_is_writable_contiguous_and_aligned(shape: tuple[int, ...], dtype: str) -> None:
     array = kept(shape, dtype)
     assert (array.shape, array.dtype.str) == (shape, dtype)
-    assert array.flags.c_contiguous and array.flags.writeable
+    assert array.flags.c_contiguous
+    assert array.flags.writeable
     assert array.ctypes.data % 64 == 0
     assert not array.any()
     array[...] = 1
@@ -37,7 +38,7 @@ def test_small_arrays_share_a_slab_without_sharing_bytes() -> None:
 def test_a_slab_goes_with_its_last_array() -> None:
     arrays = [kept((1024, 1024), "<u2") for _ in range(12)]
     slabs = {id(array.base): weakref.ref(array.base) for array in arrays if array.base is not None}
-    full = weakref.ref(arrays[4].base)  # type: ignore[arg-type]  # neither the first nor the last
+    full = weakref.ref(arrays[4].base)  # neither the first nor the last
     last = [array for array in arrays if array.base is full()][-1:]
     del arrays
     gc.collect()

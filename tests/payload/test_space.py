@@ -69,7 +69,7 @@ class SpaceMachine(RuleBasedStateMachine):
 
 
 def test_regions_never_overlap_and_are_never_lost() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         SpaceMachine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
     )
 
@@ -90,7 +90,8 @@ def test_all_that_is_given_back_is_one_again(order: list[int]) -> None:
 def test_the_region_given_back_last_is_taken_first() -> None:
     space = Space(LIMIT)
     first, second = space.extend(64), space.extend(64)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     space.give(first, 64)
     space.give(second, 64)
     assert [space.take(64), space.take(64)] == [second, first]
@@ -99,7 +100,9 @@ def test_the_region_given_back_last_is_taken_first() -> None:
 def test_a_free_region_serves_the_smallest_request_that_fits() -> None:
     space = Space(LIMIT)
     large, wall, small, end = (space.extend(size) for size in (512, 64, 256, 64))
-    assert large is not None and small is not None and wall is not None and end is not None
+    assert (large, wall, small, end) == (0, 512, 576, 832)
+    assert large is not None
+    assert small is not None
     space.give(large, 512)
     space.give(small, 256)
     assert space.merge()

@@ -42,13 +42,12 @@ class Backing:
         try:
             mapping = segment.map(0, layout.size, write=True)
             segment.ensure(mapping, 0, layout.table_end)
-        except OSError as error:
+        except ArenaFull:
             segment.close()
-            if isinstance(error, ArenaFull):
-                raise
-            raise ArenaFull(
-                error.errno, f"{layout.size} bytes of shared memory: {error}"
-            ) from error
+            raise
+        except (OSError, ValueError, OverflowError) as error:
+            segment.close()
+            raise segments.refusal(error, f"map {layout.size} bytes of shared memory") from error
         self.address: ArenaAddress = segment.address
         self.backed = 0
         self._segment = segment
@@ -56,7 +55,8 @@ class Backing:
         self._layout = layout
         self._start: int = np.frombuffer(mapping, np.uint8).ctypes.data + layout.data_start
         self._space = Space(layout.data_size)
-        self._grow_again = 0.0
+        self._refused_end = 0
+        self._refused_until = 0.0
         self._finalizer = weakref.finalize(self, segment.close)
 
     @property
@@ -119,7 +119,7 @@ class Backing:
         if end > self._layout.data_size:
             return None
         if end > self.backed:
-            if time.monotonic() < self._grow_again:
+            if end >= self._refused_end and time.monotonic() < self._refused_until:
                 raise ArenaFull(f"the system had no {size} bytes of shared memory a moment ago")
             generous = min(-(-end // _GROWTH) * _GROWTH, self._layout.data_size)
             try:
@@ -128,7 +128,8 @@ class Backing:
                 try:
                     self._back(end)
                 except ArenaFull:
-                    self._grow_again = time.monotonic() + _GROWTH_PAUSE
+                    self._refused_end = end
+                    self._refused_until = time.monotonic() + _GROWTH_PAUSE
                     raise
         return self._space.extend(size)
 

@@ -23,7 +23,16 @@ from typing import Literal, Protocol, TypeAlias
 from coverslip.payload.errors import ArenaFull, ArenaUnreachable
 from coverslip.payload.schema import ArenaAddress, MemfdAddress, PosixAddress, WindowsAddress
 
-__all__ = ["GRANULARITY", "Mechanism", "Segment", "create", "default_mechanism", "open_at", "sweep"]
+__all__ = [
+    "GRANULARITY",
+    "Mechanism",
+    "Segment",
+    "create",
+    "default_mechanism",
+    "open_at",
+    "refusal",
+    "sweep",
+]
 
 Mechanism: TypeAlias = Literal["memfd", "posix", "windows"]
 
@@ -78,7 +87,7 @@ def create(size: int, mechanism: Mechanism | None = None) -> Segment:
     try:
         return _MAKERS[mechanism or default_mechanism()](size)
     except (OSError, OverflowError) as error:
-        raise _full(error, f"make a shared-memory segment of {size} bytes") from error
+        raise refusal(error, f"make a shared-memory segment of {size} bytes") from error
 
 
 def open_at(address: ArenaAddress) -> Segment:
@@ -95,7 +104,8 @@ def open_at(address: ArenaAddress) -> Segment:
         raise ArenaUnreachable(f"{address} cannot be opened here: {error!r}") from error
 
 
-def _full(error: Exception, tried: str) -> ArenaFull:
+def refusal(error: Exception, tried: str) -> ArenaFull:
+    """Return what to raise when the system refused what was tried."""
     number = getattr(error, "errno", None) or errno.ENOMEM
     reason = getattr(error, "strerror", None) or str(error)
     return ArenaFull(number, f"the system refuses to {tried}: {reason}")
@@ -122,7 +132,7 @@ class _FileSegment:
             try:
                 os.posix_fallocate(self._fd, offset, length)
             except OSError as error:
-                raise _full(error, f"set {length} bytes of shared memory aside") from error
+                raise refusal(error, f"set {length} bytes of shared memory aside") from error
 
     def close(self, *, owned: bool = True) -> None:
         fd, self._fd = self._fd, -1
@@ -156,7 +166,7 @@ if sys.platform == "linux":
                 mapping.madvise(_MADV_POPULATE_WRITE, start, offset + length - start)
             except OSError as error:
                 if error.errno != errno.EINVAL:
-                    raise _full(error, f"set {length} bytes of shared memory aside") from error
+                    raise refusal(error, f"set {length} bytes of shared memory aside") from error
                 super().ensure(mapping, offset, length)  # Linux before 5.14
 
     def _create_memfd(size: int) -> Segment:

@@ -1,0 +1,448 @@
+"""The owner's side: slots, leases, budget, lanes, threads and forks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from coverslip.payload import (
+    Arena,
+    ArenaClosed,
+    ArenaFull,
+    ArenaReader,
+    Plane,
+    PlaneTooLarge,
+    Region,
+    Slot,
+    StalePlane,
+)
+from tests.payload.planes import picture, sent
+
+NBYTES = picture().nbytes
+
+
+def taken(arena: Arena, nbytes: int = NBYTES) -> Region:
+    """Reserve where there must be room."""
+    region = arena.reserve(nbytes)
+    assert region is not None
+    return region
+
+
+def test_a_slot_is_free_when_every_lane_has_copied() -> None:
+    with Arena(4 * NBYTES) as arena:
+        readers = [ArenaReader.open(arena.offer(lane)) for lane in (0, 1)]
+        plane = sent(arena, picture(), (0, 1))
+        assert arena.bytes_in_flight == NBYTES
+        for lane, reader in enumerate(readers):
+            assert arena.collect() == 0
+            assert arena.leases(lane) == 1
+            reader.copy(plane)
+            assert arena.leases(lane) == 0
+        assert arena.collect() == 1
+        assert arena.bytes_in_flight == 0
+
+
+def test_a_full_arena_says_so_and_goes_on_when_there_is_room() -> None:
+    with Arena(4 * NBYTES) as arena, ArenaReader.open(arena.offer(0)) as reader:
+        planes = [sent(arena, picture(seed=seed)) for seed in range(4)]
+        assert arena.reserve(1) is None
+        assert arena.reserve(NBYTES) is None
+        # out of order: the oldest is still being read
+        reader.copy(planes[2])
+        region = taken(arena)
+        assert isinstance(planes[2].pixels, Slot)
+        assert region.offset == planes[2].pixels.offset
+        assert arena.bytes_reserved == NBYTES
+        assert arena.bytes_in_flight == 3 * NBYTES
+
+
+def test_slots_may_run_out_before_bytes_do() -> None:
+    with Arena(1 << 20, slots=3) as arena:
+        regions = [taken(arena, 10) for _ in range(3)]
+        assert arena.reserve(10) is None
+        arena.discard(regions[1])
+        assert taken(arena, 10).index == regions[1].index
+
+
+def test_memory_is_set_aside_as_it_is_needed_and_reused() -> None:
+    with Arena(1 << 30) as arena:
+        assert arena.bytes_backed == 0
+        offsets = set()
+        for _ in range(100):
+            region = taken(arena, 1 << 20)
+            offsets.add(region.offset)
+            arena.discard(region)
+        assert len(offsets) == 1
+        assert 0 < arena.bytes_backed <= 4 << 20
+
+
+def test_small_free_regions_join_for_a_large_one() -> None:
+    with Arena(64 * 1024) as arena:
+        regions = [taken(arena, 1024) for _ in range(64)]
+        assert arena.reserve(64) is None
+        for region in regions:
+            arena.discard(region)
+        assert taken(arena, 64 * 1024).offset == 0
+
+
+@pytest.mark.parametrize("nbytes", [0, -1])
+def test_nothing_cannot_be_reserved(nbytes: int) -> None:
+    with Arena(100) as arena, pytest.raises(ValueError, match="a region of"):
+        arena.reserve(nbytes)
+
+
+def test_a_plane_as_large_as_the_budget_fits_and_a_larger_one_never_will() -> None:
+    with Arena(101) as arena:
+        with pytest.raises(PlaneTooLarge, match="102 bytes"):
+            arena.reserve(102)
+        assert taken(arena, 101).length == 101
+
+
+@pytest.mark.parametrize("wrong", [{"budget": 0}, {"lanes": 0}, {"lanes": 65}, {"slots": 0}])
+def test_an_arena_of_nothing_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="at least one of each"):
+        Arena(**{"budget": 100, **wrong})
+
+
+def test_more_than_the_system_has_is_an_arena_that_is_full() -> None:
+    with pytest.raises(ArenaFull, match="refuses"):
+        Arena(1 << 62)
+
+
+def test_a_region_is_published_or_discarded_once() -> None:
+    with Arena(4 * NBYTES) as arena:
+        first, second = taken(arena), taken(arena)
+        arena.publish(first, [0])
+        arena.discard(second)
+        for region in (first, second):
+            for again in (lambda r: arena.publish(r, [0]), arena.discard):
+                with pytest.raises(ValueError, match="published or discarded before"):
+                    again(region)
+
+
+def test_a_region_is_not_larger_than_it_was_asked_to_be() -> None:
+    with Arena(4 * NBYTES) as arena:
+        region = taken(arena, 10)
+        assert region.array((5,), "<u2").nbytes == 10
+        with pytest.raises(ValueError, match="10 bytes"):
+            region.array((6,), "<u2")
+
+
+def test_without_a_reader_a_slot_is_free_at_once() -> None:
+    with Arena(NBYTES) as arena:
+        arena.publish(taken(arena), [])
+        taken(arena)
+
+
+@pytest.mark.parametrize("lane", [-1, 8, 10**9])
+def test_a_lane_out_of_range_is_refused_before_anything_happens(lane: int) -> None:
+    with Arena(NBYTES) as arena:
+        region = taken(arena)
+        for call in (
+            lambda: arena.publish(region, [lane]),
+            lambda: arena.leases(lane),
+            lambda: arena.clear_lane(lane),
+            lambda: arena.offer(lane),
+        ):
+            with pytest.raises(ValueError, match="lane"):
+                call()
+        arena.publish(region, [0])
+
+
+@pytest.mark.parametrize("lanes", [1, 8, 9, 64])
+def test_a_dead_viewers_leases_end_and_nobody_elses(lanes: int) -> None:
+    with Arena(10 * NBYTES, lanes=lanes) as arena:
+        dead, living = lanes - 1, 0
+        with ArenaReader.open(arena.offer(living)) as reader:
+            alone = [sent(arena, picture(), (dead,)) for _ in range(3)]
+            both = [sent(arena, picture(), (living, dead)) for _ in range(2)]
+            assert arena.leases(dead) == 5
+            assert arena.clear_lane(dead) == 5
+            assert arena.leases(dead) == 0
+            if lanes > 1:
+                assert arena.leases(living) == 2
+                assert arena.bytes_in_flight == 2 * NBYTES
+                for plane in both:
+                    reader.copy(plane)
+                with pytest.raises(StalePlane):
+                    reader.copy(alone[0])
+            arena.collect()
+            assert arena.bytes_in_flight == 0
+
+
+def test_lanes_are_lent_and_come_back() -> None:
+    with Arena(NBYTES, lanes=2) as arena:
+        assert [arena.add_lane(), arena.add_lane()] == [0, 1]
+        with pytest.raises(ArenaFull, match="2 lanes"):
+            arena.add_lane()
+        sent(arena, picture(), (1,))
+        arena.remove_lane(1)
+        arena.remove_lane(1)
+        assert arena.bytes_in_flight == 0
+        assert arena.add_lane() == 1
+        with pytest.raises(ArenaFull):
+            arena.add_lane()
+
+
+def test_the_owner_can_end_a_lease_and_see_the_bytes() -> None:
+    with Arena(4 * NBYTES) as arena:
+        pixels = picture()
+        slot = sent(arena, pixels, (0, 1)).pixels
+        assert isinstance(slot, Slot)
+        seen = arena.view(slot)
+        assert seen.readonly
+        assert bytes(seen) == pixels.tobytes()
+        for lane in (0, 1, 1):
+            arena.release(slot, lane)
+        assert arena.collect() == 1
+        arena.release(slot, 0)
+        with pytest.raises(StalePlane):
+            arena.view(slot)
+        # an old slot's release leaves the next one in its place alone
+        sent(arena, pixels, (0, 1))
+        arena.release(slot, 0)
+        assert arena.leases(0) == 1
+
+
+def test_an_allocated_array_is_located_and_a_part_of_it_is_not() -> None:
+    with Arena(10 * NBYTES) as arena:
+        array = arena.allocate((64, 48), "<u2")
+        assert array is not None
+        region = arena.locate(array)
+        assert region is not None
+        assert region.length == array.nbytes
+        assert arena.locate(array[:]) is region
+        assert arena.locate(array.reshape(48, 64)) is region
+        for other in (
+            array[1:],
+            array[:-1],
+            array[:, ::2],
+            array.T,
+            array.astype(">u2"),
+            picture(),
+        ):
+            assert arena.locate(other) is None
+        assert arena.locate(array.view(">u2")) is None
+        arena.publish(region, [0])
+        assert arena.locate(array) is None
+
+
+def test_an_array_dropped_unpublished_gives_its_region_back() -> None:
+    with Arena(NBYTES) as arena:
+        for _ in range(3):
+            array = arena.allocate((64, 48), "<u2")
+            assert array is not None
+            view = array[1:]
+            del array
+            gc.collect()
+            assert arena.allocate((1,), "<u2") is None
+            del view
+            gc.collect()
+        array = arena.allocate((64, 48), "<u2")
+        assert array is not None
+        region = arena.locate(array)
+        assert region is not None
+        arena.publish(region, [0])
+        del array
+        gc.collect()
+        assert arena.reserve(1) is None
+        assert arena.leases(0) == 1
+
+
+def test_a_closed_arena_refuses_and_lets_arrays_live() -> None:
+    arena = Arena(4 * NBYTES)
+    array = arena.allocate((64, 48), "<u2")
+    assert array is not None
+    region, slot = taken(arena), sent(arena, picture()).pixels
+    assert isinstance(slot, Slot)
+    view = arena.view(slot)
+    arena.close()
+    arena.close()
+    assert arena.closed
+    array[...] = 3
+    assert (array == 3).all()
+    assert bytes(view) == picture().tobytes()
+    for call in (
+        lambda: arena.reserve(1),
+        lambda: arena.publish(region, [0]),
+        lambda: region.array((1,), "|u1"),
+        lambda: arena.view(slot),
+        arena.add_lane,
+    ):
+        with pytest.raises(ArenaClosed, match="closed"):
+            call()
+    # what only tidies up has nothing left to do
+    arena.discard(region)
+    arena.release(slot, 0)
+    assert arena.locate(array) is None
+    assert (arena.collect(), arena.clear_lane(0), arena.leases(0)) == (0, 0, 0)
+    assert (arena.bytes_in_flight, arena.bytes_reserved, arena.bytes_backed) == (0, 0, 0)
+
+
+def test_an_arena_that_is_forgotten_lets_go_of_everything() -> None:
+    folder = Path("/proc/self/fd")
+    before = sorted(os.listdir(folder)) if folder.is_dir() else []
+    arena = Arena(NBYTES)
+    arena.allocate((4,), "<u2")
+    del arena
+    gc.collect()
+    if before:
+        assert sorted(os.listdir(folder)) == before
+
+
+def test_eight_threads_publish_at_once_and_no_pixel_is_mixed() -> None:
+    count, threads_count = 150, 8
+    planes: list[Any] = []
+    errors: list[BaseException] = []
+    done = threading.Event()
+    with Arena(12 * NBYTES) as arena, ArenaReader.open(arena.offer(0)) as reader:
+
+        def produce(number: int) -> None:
+            try:
+                for turn in range(count):
+                    value = number * 31 + turn % 31
+                    while (region := arena.reserve(NBYTES)) is None:
+                        done.wait(0.001)
+                    region.array((NBYTES,), "|u1")[...] = value
+                    slot = arena.publish(region, [0])
+                    planes.append((slot, value))
+            except BaseException as error:  # noqa: BLE001 (told to the test's own thread)
+                errors.append(error)
+
+        threads = [threading.Thread(target=produce, args=(n,)) for n in range(threads_count)]
+        for thread in threads:
+            thread.start()
+        seen = 0
+        while seen < count * threads_count and not errors:
+            if len(planes) == seen:
+                done.wait(0.001)
+                continue
+            slot, value = planes[seen]
+            seen += 1
+            pixels = reader.copy(Plane((1, NBYTES), "|u1", slot))
+            assert (pixels == value).all()
+        done.set()
+        for thread in threads:
+            thread.join(30)
+        assert not errors
+        arena.collect()
+        assert arena.bytes_in_flight == arena.bytes_reserved == 0
+
+
+class ArenaMachine(RuleBasedStateMachine):
+    """Reserves, publishes, copies, clears in any order; every pixel is what was written."""
+
+    LANES = 3
+    BUDGET = 8192
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arena = Arena(self.BUDGET, lanes=self.LANES, slots=12)
+        self.readers = [ArenaReader.open(self.arena.offer(lane)) for lane in range(self.LANES)]
+        self.reserved: list[Region] = []
+        self.published: list[tuple[Slot, int, set[int]]] = []
+        self.stale: list[Slot] = []
+        self.value = 0
+
+    @rule(nbytes=st.integers(1, 3000))
+    def reserve(self, nbytes: int) -> None:
+        region = self.arena.reserve(nbytes)
+        if region is not None:
+            self.reserved.append(region)
+
+    @rule(which=st.integers(0, 11), lanes=st.sets(st.integers(0, LANES - 1)))
+    def publish(self, which: int, lanes: set[int]) -> None:
+        if self.reserved:
+            region = self.reserved.pop(which % len(self.reserved))
+            self.value = (self.value + 1) % 251
+            region.array((region.length,), "|u1")[...] = self.value
+            slot = self.arena.publish(region, lanes)
+            if lanes:
+                self.published.append((slot, self.value, set(lanes)))
+
+    @rule(which=st.integers(0, 11))
+    def discard(self, which: int) -> None:
+        if self.reserved:
+            self.arena.discard(self.reserved.pop(which % len(self.reserved)))
+
+    @rule(which=st.integers(0, 11))
+    def copy(self, which: int) -> None:
+        if self.published:
+            slot, value, lanes = self.published[which % len(self.published)]
+            lane = min(lanes)
+            pixels = self.readers[lane].copy(Plane((1, slot.length), "|u1", slot))
+            assert (pixels == value).all()
+            self.left(slot, {lane})
+
+    @rule(lane=st.integers(0, LANES - 1))
+    def clear(self, lane: int) -> None:
+        expected = sum(lane in lanes for _, _, lanes in self.published)
+        assert self.arena.clear_lane(lane) == expected
+        for slot, _, _ in list(self.published):
+            self.left(slot, {lane})
+
+    @rule()
+    def collect(self) -> None:
+        self.arena.collect()
+        for slot in self.stale:
+            with pytest.raises(StalePlane):
+                self.readers[0].release(slot)
+        self.stale.clear()
+
+    def left(self, slot: Slot, gone: set[int]) -> None:
+        for entry in self.published:
+            if entry[0] == slot:
+                entry[2].difference_update(gone)
+                if not entry[2]:
+                    self.published.remove(entry)
+                    self.stale.append(slot)
+                return
+
+    @invariant()
+    def regions_lie_apart_and_within(self) -> None:
+        parts = [(region.offset, region.length) for region in self.reserved]
+        parts += [(slot.offset, slot.length) for slot, _, _ in self.published]
+        parts.sort()
+        for (offset, length), (following, _) in pairwise(parts):
+            assert offset + length <= following
+        assert not parts or sum(parts[-1]) <= self.BUDGET
+
+    @invariant()
+    def bytes_are_counted(self) -> None:
+        assert self.arena.bytes_reserved == sum(region.length for region in self.reserved)
+        held = sum(slot.length for slot, _, _ in self.published)
+        assert held <= self.arena.bytes_in_flight <= self.BUDGET
+        for lane in range(self.LANES):
+            assert self.arena.leases(lane) == sum(lane in lanes for _, _, lanes in self.published)
+
+    def teardown(self) -> None:
+        for reader in self.readers:
+            reader.close()
+        self.arena.close()
+
+
+def test_any_order_of_calls_keeps_every_pixel_and_every_byte() -> None:
+    run_state_machine_as_test(
+        ArenaMachine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
+    )
+
+
+def test_numbers_of_a_slot_grow_with_each_use() -> None:
+    with Arena(NBYTES) as arena:
+        generations = []
+        for _ in range(5):
+            region = taken(arena)
+            generations.append(region.generation)
+            arena.discard(region)
+        assert generations == sorted(set(generations))
+        assert np.all(np.array(generations) % 2 == 1)
