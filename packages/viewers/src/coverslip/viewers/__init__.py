@@ -1,1 +1,48 @@
-"""One viewer, one pipeline: the pieces that show a pipeline's planes live."""
+"""Show a running pipeline's images live in napari or Fiji, without the pipeline noticing.
+
+The everyday case is `connect` and `View.show`; a pipeline saves its batches to
+a `NapariStreamingBackend`. Importing this package imports no GUI.
+"""
+
+from __future__ import annotations
+
+from coverslip.payload import Mode
+from coverslip.transport import Delivery
+from coverslip.viewers.backends import NapariStreamingBackend, StreamingBackend
+from coverslip.viewers.connect import connect, viewer_kinds, visualizer_class
+from coverslip.viewers.errors import (
+    NoDisplay,
+    NotInstalled,
+    StreamClosed,
+    UnknownViewer,
+    ViewerError,
+    ViewerGone,
+)
+from coverslip.viewers.messages import LayerInfo, PlaneInfo
+from coverslip.viewers.napari import NapariStreamVisualizer
+from coverslip.viewers.stream import Statistics, Stream
+from coverslip.viewers.view import View
+from coverslip.viewers.visualizer import StreamVisualizer
+
+__all__ = [
+    "Delivery",
+    "LayerInfo",
+    "Mode",
+    "NapariStreamVisualizer",
+    "NapariStreamingBackend",
+    "NoDisplay",
+    "NotInstalled",
+    "PlaneInfo",
+    "Statistics",
+    "Stream",
+    "StreamClosed",
+    "StreamVisualizer",
+    "StreamingBackend",
+    "UnknownViewer",
+    "View",
+    "ViewerError",
+    "ViewerGone",
+    "connect",
+    "viewer_kinds",
+    "visualizer_class",
+]

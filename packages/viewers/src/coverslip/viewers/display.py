@@ -19,7 +19,7 @@ __all__ = ["find_display", "require_display"]
 
 REMEDY = "run it under `xvfb-run -a …` (Debian and Ubuntu: the package xvfb), or set DISPLAY"
 
-X_SOCKETS = "/tmp/.X11-unix/X"  # noqa: S108 - where every X server listens
+X_SOCKETS = "/tmp/.X11-unix/X"
 X_PORT = 6000
 PATIENCE = 2.0
 

@@ -25,6 +25,8 @@ from collections import deque
 from typing import NamedTuple, TypeVar
 
 import msgspec
+from zmq import MessageTracker
+
 from coverslip.payload import Arena, Batch, Inline, Offer, Plane, Slot, Source, encode
 from coverslip.transport import (
     Attach,
@@ -45,8 +47,6 @@ from coverslip.transport import (
     TransportError,
     request,
 )
-from zmq import MessageTracker
-
 from coverslip.viewers.account import Account
 from coverslip.viewers.target import Presence, Target
 
@@ -308,9 +308,7 @@ class Lane:
             if self._state is LaneState.WAITING and self._target.presence() is Presence.GONE:
                 with self._changed:
                     self._lose("there is no viewer")
-            elif self._state is LaneState.ABSENT and (
-                self._target.presence() is Presence.STARTING
-            ):
+            elif self._state is LaneState.ABSENT and (self._target.presence() is Presence.STARTING):
                 with self._changed:
                     self._state = LaneState.WAITING
             return

@@ -8,6 +8,7 @@ a test, or a suspicious user, can compare a window with a file.
 from __future__ import annotations
 
 import msgspec
+
 from coverslip.payload import Value
 from coverslip.transport import Reply, Request
 

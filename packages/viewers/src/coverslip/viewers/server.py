@@ -29,6 +29,8 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
 from coverslip.payload import (
     ArenaReader,
     ArenaUnreachable,
@@ -63,8 +65,6 @@ from coverslip.transport import (
     ZMQServer,
     is_alive,
 )
-from numpy.typing import NDArray
-
 from coverslip.viewers.contrast import limits_of
 from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers, PlaneInfo
 
@@ -266,9 +266,7 @@ class ViewerServer(ZMQServer):
         """Return memory for one plane that this viewer will keep."""
         return kept(shape, dtype)
 
-    def measure(
-        self, placement: Placement, pixels: NDArray[Any]
-    ) -> tuple[float, float] | None:
+    def measure(self, placement: Placement, pixels: NDArray[Any]) -> tuple[float, float] | None:
         """Return what contrast limits a plane asks for, exact for a layer's first real one."""
         exact = placement.layer not in self._measured
         limits = limits_of(pixels, exact=exact)

@@ -10,12 +10,12 @@ burst. Nothing here raises because of a viewer.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
 import time
 import uuid
-import weakref
 from collections import deque
 from collections.abc import Iterable, Sequence
 from multiprocessing import util as multiprocessing_util
@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
+
 from coverslip.payload import (
     Arena,
     ArenaFull,
@@ -35,8 +37,6 @@ from coverslip.payload import (
     wire_dtype,
 )
 from coverslip.transport import Delivery, identify
-from numpy.typing import NDArray
-
 from coverslip.viewers.errors import StreamClosed
 from coverslip.viewers.lane import Lane, Parcel
 from coverslip.viewers.target import Target
@@ -54,6 +54,8 @@ PARCEL_PLANES = 64
 PARCEL_BYTES = 32 << 20
 """A batch goes out in messages of at most this much, so that the viewer copies
 the first planes while the last are still being written."""
+
+NO_VIEWER = "there is no viewer"
 
 SHORTEST_NAP = 50e-6
 LONGEST_NAP = 2e-3
@@ -113,6 +115,27 @@ class Statistics(NamedTuple):
     rate: float
     reasons: dict[str, int]
     state: tuple[str, ...]
+
+
+class _Draft:
+    """Planes that are written and not yet published."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.written: list[tuple[Region, Picture]] = []
+        self._bytes = 0
+
+    def add(self, region: Region, picture: Picture) -> None:
+        self.written.append((region, picture))
+        self._bytes += region.length
+
+    def clear(self) -> None:
+        self.written = []
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        return self._bytes >= PARCEL_BYTES or len(self.written) >= PARCEL_PLANES
 
 
 class Stream:
@@ -217,80 +240,68 @@ class Stream:
         """
         self._check()
         deadline = time.monotonic() + self._limit
-        planes: list[Plane] = []
-        regions: list[Region] = []
-        filled = 0
+        parcel = _Draft(source)
         sent = 0
-        for picture in pictures:
-            sent += 1
-            pixels = picture.pixels
-            region = self._arena.locate(pixels)
-            if region is None:
-                # What is ready goes out before a wait: its slots are what is waited for.
-                if regions and (filled >= PARCEL_BYTES or len(regions) >= PARCEL_PLANES):
-                    self._post(source, planes, regions)
-                    planes, regions, filled = [], [], 0
-                region = self._reserve(pixels.nbytes, deadline, planes, regions, source)
-                if region is None:
-                    continue
-                if not regions:
-                    filled = 0
-                slot = region.array(pixels.shape, np.dtype(wire_dtype(pixels.dtype)))
-                np.copyto(slot, pixels)
-            else:
-                pixels.flags.writeable = False
-            planes.append(
-                Plane(
-                    shape=pixels.shape,
-                    dtype=wire_dtype(pixels.dtype),
-                    rgb=picture.rgb,
-                    components=picture.components,
-                    origin=picture.origin,
-                    pixels=region.slot,
-                )
-            )
-            regions.append(region)
-            filled += region.length
-        if regions:
-            self._post(source, planes, regions)
+        try:
+            for picture in pictures:
+                sent += 1
+                pixels = picture.pixels
+                region = self._arena.locate(pixels)
+                if region is not None:
+                    _seal(pixels)
+                else:
+                    if parcel.full:
+                        self._post(parcel)
+                    region = self._reserve(pixels.nbytes, deadline, parcel)
+                    if region is None:
+                        continue
+                    np.copyto(region.array(pixels.shape, wire_dtype(pixels.dtype)), pixels)
+                parcel.add(region, picture)
+        finally:
+            self._post(parcel)
         self._recent.append((time.monotonic(), sent))
 
-    def _post(self, source: Source, planes: list[Plane], regions: list[Region]) -> None:
-        parcel = Parcel(source, tuple(planes))
+    def _post(self, parcel: _Draft) -> None:
+        """Publish what is written and send it; empties `parcel`."""
+        if not parcel.written:
+            return
         with self._lock:
             lanes = []
             for lane in self._lanes:
                 if lane.wants:
                     lanes.append(lane)
                 else:
-                    lane.drop(len(planes), "there is no viewer")
-            if not lanes:
-                for region in regions:
+                    lane.drop(len(parcel.written), NO_VIEWER)
+            if lanes:
+                indices = [lane.index for lane in lanes]
+                planes = tuple(
+                    Plane(
+                        shape=picture.pixels.shape,
+                        dtype=wire_dtype(picture.pixels.dtype),
+                        rgb=picture.rgb,
+                        components=picture.components,
+                        origin=picture.origin,
+                        pixels=self._arena.publish(region, indices),
+                    )
+                    for region, picture in parcel.written
+                )
+                for lane in lanes:
+                    lane.post(Parcel(parcel.source, planes))
+            else:
+                for region, _ in parcel.written:
                     self._arena.discard(region)
-                return
-            indices = [lane.index for lane in lanes]
-            for region in regions:
-                self._arena.publish(region, indices)
-            for lane in lanes:
-                lane.post(parcel)
+        parcel.clear()
 
-    def _reserve(
-        self,
-        nbytes: int,
-        deadline: float,
-        planes: list[Plane],
-        regions: list[Region],
-        source: Source,
-    ) -> Region | None:
+    def _reserve(self, nbytes: int, deadline: float, parcel: _Draft) -> Region | None:
         """Return room for one plane, or None when it is to be dropped (and was counted)."""
         try:
             region = self._arena.reserve(nbytes) if self._wanted() else None
-            if region is None and regions:
-                self._post(source, planes.copy(), regions.copy())
-                planes.clear()
-                regions.clear()
             if region is None:
+                # What is written goes out before a wait: its slots are what is waited for.
+                self._post(parcel)
                 region = self._wait_for_room(nbytes, deadline)
+            else:
+                self._full_since = None
         except PlaneTooLarge as error:
             self._fail(str(error))
             return None
@@ -298,7 +309,7 @@ class Stream:
             self._drop(str(error))
             return None
         if region is None:
-            self._drop("the viewer does not keep up" if self._wanted() else "there is no viewer")
+            self._drop("the viewer does not keep up")
         return region
 
     def _wait_for_room(self, nbytes: int, deadline: float) -> Region | None:
@@ -327,7 +338,7 @@ class Stream:
     def _drop(self, reason: str) -> None:
         with self._lock:
             for lane in self._lanes:
-                lane.drop(1, reason if lane.wants else "there is no viewer")
+                lane.drop(1, reason if lane.wants else NO_VIEWER)
 
     def _fail(self, reason: str) -> None:
         logger.error("a plane cannot be sent: %s", reason)
@@ -354,20 +365,18 @@ class Stream:
         """
         self._check()
         kind = np.dtype(wire_dtype(np.dtype(dtype)))
-        nbytes = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+        deadline = time.monotonic() + self._limit
         try:
-            region = self._arena.reserve(nbytes)
-            if region is None:
-                region = self._wait_for_room(nbytes, time.monotonic() + self._limit)
+            array = self._arena.allocate(shape, kind)
+            if array is None:
+                # Found by waiting, given back, and taken again: another thread may be quicker.
+                region = self._wait_for_room(math.prod(shape) * kind.itemsize, deadline)
+                if region is not None:
+                    self._arena.discard(region)
+                    array = self._arena.allocate(shape, kind)
         except (PlaneTooLarge, ArenaFull):
-            region = None
-        if region is None:
-            return np.empty(shape, kind)
-        array = region.array(shape, kind)
-        # On the exporter, not on the array: a view of the array keeps only that alive.
-        finalizer = weakref.finalize(array.base, self._arena.abandon, region)
-        finalizer.atexit = False
-        return array
+            array = None
+        return np.empty(shape, kind) if array is None else array
 
     # ---- counts -----------------------------------------------------------------------
 
@@ -434,6 +443,13 @@ class Stream:
         _let_go(self._lanes, self._arena, self._lock, self._closed, self._pid, linger=linger)
         self._end.cancel()
         return self.delivery()
+
+
+def _seal(pixels: NDArray[Any]) -> None:
+    """Make an array read-only that the viewers own now, by whichever name the caller has it."""
+    pixels.flags.writeable = False
+    if isinstance(pixels.base, np.ndarray):
+        pixels.base.flags.writeable = False
 
 
 def _let_go(

@@ -7,13 +7,10 @@ another took its port.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import sys
 import threading
 import time
-import uuid
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,16 +22,15 @@ from coverslip.transport import (
     NoServer,
     Pong,
     TransportError,
-    identify,
     is_alive,
     launch,
     list_connections,
+    new_launch_id,
+    new_log,
     ping,
-    runtime_folder,
     stop,
     wait_ready,
 )
-
 from coverslip.viewers.display import require_display
 from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.target import Presence
@@ -79,6 +75,9 @@ class StreamVisualizer:
     kind: ClassVar[str]
     module: ClassVar[str]
     """What ``python -m`` runs as the viewer's process."""
+
+    needs_display: ClassVar[bool] = True
+    """Whether a missing display is an error here already, in the caller's terminal."""
 
     def __init__(
         self,
@@ -137,7 +136,8 @@ class StreamVisualizer:
                         f"a viewer on {self.host} cannot be started from here: start it there "
                         f"and connect with the line that `coverslip connection show` prints"
                     )
-                require_display()
+                if self.needs_display:
+                    require_display()
                 self._error = None
                 self._starter = threading.Thread(
                     target=self._start, args=(timeout,), name="coverslip-starter", daemon=True
@@ -146,14 +146,20 @@ class StreamVisualizer:
         if not async_mode:
             self.wait_for_ready(timeout)
 
+    def find_viewer(self) -> bool:
+        """Take a running viewer that fits, without starting one; whether there was one."""
+        with self._lock:
+            return self._adopt()
+
     def _start(self, timeout: float) -> None:
         """Launch and wait; runs on the starter thread."""
-        launch_id = uuid.uuid4().hex
+        launch_id = new_launch_id()
         try:
+            log = new_log(self.kind, launch_id)
             launched = launch(
-                self._command(launch_id),
+                self._command(launch_id, log),
                 detached=self.persistent,
-                log=_log_folder() / f"{self.kind}-{launch_id[:8]}.log",
+                log=log,
             )
             self._launched = launched
             # Reached as soon as its sockets are bound: planes may come before the window.
@@ -170,15 +176,13 @@ class StreamVisualizer:
             self._launched = None
             logger.error("the %s viewer did not start: %s", self.kind, error)
 
-    def _command(self, launch_id: str) -> list[str]:
+    def _command(self, launch_id: str, log: Path) -> list[str]:
         command = [sys.executable, "-m", self.module, "--launch-id", launch_id]
+        command += ["--log", str(log)]
         if self._wanted_port is not None:
             command += ["--port", str(self._wanted_port)]
         if self.viewer_title:
             command += ["--title", self.viewer_title]
-        if not self.persistent:
-            me = identify(os.getpid())
-            command += ["--parent", f"{me.pid}:{me.start_time}"]
         return command
 
     def _adopt(self) -> bool:
@@ -218,7 +222,7 @@ class StreamVisualizer:
             return None
 
     def _clear(self) -> None:
-        from coverslip.transport import Clear, Done, request  # noqa: PLC0415
+        from coverslip.transport import Clear, Done, request
 
         request(self.endpoint, Clear(), Done, timeout=START_TIMEOUT)
 
@@ -309,7 +313,11 @@ class StreamVisualizer:
         """Return where the viewer answers; finds one that took a dead one's port."""
         connection = self._connection
         if connection is None:
-            return None
+            # Not started from here: somebody may start one meanwhile.
+            if self.presence() is Presence.STARTING:
+                return None
+            self._connection = next(iter(self._candidates()), None)
+            return None if self._connection is None else self._connection.endpoint
         if not is_alive(connection.identity):
             successor = next(
                 (
@@ -341,10 +349,3 @@ def _first(*values: Any) -> Any:
 
 def _get(config: Any, field: str) -> Any:
     return None if config is None else getattr(config, field, None)
-
-
-def _log_folder() -> Path:
-    folder = runtime_folder() / "logs"
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    return folder

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from coverslip.payload import Value
 from coverslip.payload.axes import natural_key
 from coverslip.viewers.errors import NoParserMatches
 from coverslip.viewers.parsers.base import FilenameParser, Parsed
 from coverslip.viewers.parsers.registry import get_parser, parser_names
 
-__all__ = ["Listing", "find_files", "list_planes", "parse_files"]
+__all__ = ["Listing", "find_files", "list_planes", "parse_files", "parse_path"]
 
 SUFFIXES = frozenset({".tif", ".tiff"})
 SHOWN_NAMES = 3
@@ -79,6 +80,29 @@ def list_planes(paths: Iterable[Path], parser: str = "auto", pattern: str | None
             " give --pattern, for example '{well}_s{site:d}_w{channel:d}.tif' or '{file}.tif'"
         )
     return best
+
+
+def parse_path(path: Path, parser: str = "auto", pattern: str | None = None) -> dict[str, Value]:
+    """Return the components that one file's name gives.
+
+    Raises
+    ------
+    NoParserMatches
+        The name could not be read.
+    UnknownViewer, PatternError
+        As `get_parser`.
+    """
+    if parser == "auto" and pattern is not None:
+        parser = "pattern"
+    names = parser_names() if parser == "auto" else [parser]
+    for name in names:
+        components = get_parser(name, pattern).parse(path)
+        if components is not None:
+            return components
+    raise NoParserMatches(
+        f"no parser can read the name {path.name!r} (tried: {', '.join(names)}); "
+        f"give the components, or a parser"
+    )
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:

@@ -1,0 +1,248 @@
+"""A view: what `connect` returns, the everyday handle on one viewer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from coverslip.payload import Mode, Source, as_planes
+from coverslip.transport import (
+    Clear,
+    Delivery,
+    Done,
+    Picture,
+    Screenshot,
+    TransportError,
+    request,
+)
+from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers
+from coverslip.viewers.stream import Picture as Plane
+from coverslip.viewers.stream import Statistics, Stream
+from coverslip.viewers.visualizer import StreamVisualizer
+
+__all__ = ["View"]
+
+ANSWER_TIMEOUT = 30.0
+"""Seconds for a question that the GUI answers: it may be drawing, or hashing gigabytes."""
+
+
+class View:
+    """Shows planes in a viewer, at most once and in order; every plane is counted.
+
+    `show` and `allocate` may be called from any thread, and from a process
+    forked off this one. No call but the ones that ask a question (`layers`,
+    `screenshot`) raises because of the viewer.
+
+    Parameters
+    ----------
+    visualizer
+        The viewer.
+    stream
+        Where its planes go; made for this view if None.
+    modes
+        Component modes of everything shown, such as ``{"well": "slice"}``:
+        ``"stack"`` is a slider, ``"slice"`` and ``"separate"`` a layer for
+        each value. Components that are not named keep the viewer's default.
+    """
+
+    def __init__(
+        self,
+        visualizer: StreamVisualizer,
+        stream: Stream | None = None,
+        *,
+        modes: Mapping[str, Mode | str] | None = None,
+    ) -> None:
+        self.visualizer = visualizer
+        self._stream = Stream([visualizer]) if stream is None else stream
+        self._modes = {name: Mode(mode).value for name, mode in (modes or {}).items()}
+
+    # ---- planes -----------------------------------------------------------------------
+
+    def show(
+        self,
+        array: ArrayLike,
+        name: str | None = None,
+        axes: Sequence[str] | None = None,
+        *,
+        rgb: bool = False,
+        step_name: str | None = None,
+        step_index: int | None = None,
+        origin: str = "",
+        **components: Any,
+    ) -> None:
+        """Send an image to the viewer and go on.
+
+        Waits only while the viewer is alive and has no room, five seconds at
+        most; with no viewer, a dead or a frozen one, the plane is dropped and
+        counted.
+
+        Parameters
+        ----------
+        array
+            ``(y, x)`` of any real dtype; more dimensions with `axes`.
+        name
+            The layer's name, instead of one made from step and components.
+        axes
+            Names of the array's axes, such as ``("z_index", "y", "x")``. An axis
+            other than ``y``, ``x``, ``c`` is a component: its values are 0, 1, …,
+            or those given for it, ``z_index=[3, 4, 5]``.
+        rgb
+            The last axis is colour (3 or 4 long).
+        step_name, step_index
+            The pipeline step that made it; each step has layers of its own.
+        origin
+            Where it came from, such as a file. Two planes of different origin at
+            one place are a collision, which the viewer counts and warns of.
+        **components
+            Where it belongs: ``well="A01", channel="DAPI", z_index=3``. Any name.
+
+        Raises
+        ------
+        coverslip.payload.UnsupportedArray
+            It cannot be shown as an image: complex, empty, one-dimensional, or of
+            more than two dimensions without `axes`. The message says what to do.
+        StreamClosed
+            After `close`.
+        """
+        along = {axis: components.pop(axis) for axis in axes or () if axis in components}
+        self.send(
+            self._source(name, step_name, step_index),
+            as_planes(array, axes=axes, rgb=rgb, components=components, coordinates=along),
+            rgb=rgb or (axes is not None and "c" in axes),
+            origin=origin,
+        )
+
+    def send(
+        self,
+        source: Source,
+        planes: Iterable[tuple[dict[str, Any], NDArray[Any]]],
+        *,
+        rgb: bool = False,
+        origin: str = "",
+    ) -> None:
+        """Send planes that `coverslip.payload.as_planes` made; what `show` stands on."""
+        self._stream.send(
+            [Plane(components, pixels, rgb, origin) for components, pixels in planes], source
+        )
+
+    def _source(self, name: str | None, step_name: str | None, step_index: int | None) -> Source:
+        return Source(name=name, step_name=step_name, step_index=step_index, modes=self._modes)
+
+    def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Return an array in shared memory to compute into: `show` then copies nothing.
+
+        It is yours until it is shown, and read-only from then on. See
+        `coverslip.viewers.Stream.allocate`.
+        """
+        return self._stream.allocate(shape, dtype)
+
+    # ---- counts -----------------------------------------------------------------------
+
+    def flush(self, timeout: float = 10.0) -> Delivery:
+        """Wait until what was sent is in the layers that the viewer draws.
+
+        Returns
+        -------
+        Delivery
+            ``(sent, shown, dropped, failed)``. They add up, unless `timeout`
+            seconds were not enough; then `Delivery.pending` says how many remain.
+        """
+        return self._stream.flush(timeout)
+
+    def statistics(self) -> Statistics:
+        """Return the counts, bytes in flight and rate, without waiting."""
+        return self._stream.statistics()
+
+    # ---- questions --------------------------------------------------------------------
+
+    def layers(self, checksums: bool = False) -> tuple[LayerInfo, ...]:
+        """Return what the viewer holds, as it holds it.
+
+        Parameters
+        ----------
+        checksums
+            Also the CRC-32 of each plane's pixels.
+
+        Raises
+        ------
+        ViewerGone
+            No viewer answers.
+        """
+        return self._ask(DescribeLayers(checksums=checksums), Layers).layers
+
+    def screenshot(self, path: str | os.PathLike[str] | None = None) -> bytes:
+        """Return the viewer's window as PNG, and write it to `path` if given.
+
+        Raises
+        ------
+        ViewerGone
+            No viewer answers.
+        """
+        png = self._ask(Screenshot(), Picture).png
+        if path is not None:
+            Path(path).write_bytes(png)
+        return png
+
+    def clear(self) -> None:
+        """Take away every layer that came through coverslip."""
+        self._ask(Clear(), Done)
+
+    def _ask(self, question: Any, answer: type[Any]) -> Any:
+        try:
+            return request(self.visualizer.endpoint, question, answer, timeout=ANSWER_TIMEOUT)
+        except TransportError as error:
+            raise ViewerGone(
+                f"the {self.visualizer.kind} viewer on port {self.visualizer.port} "
+                f"did not answer: {error}"
+            ) from error
+
+    # ---- the end ----------------------------------------------------------------------
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that this view sends on."""
+        return self._stream
+
+    def close(self, linger: float = 5.0) -> Delivery:
+        """Wait up to `linger` seconds for what is under way, and let go. The viewer stays."""
+        return self._stream.close(linger)
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Close the view and the viewer."""
+        self.close(linger=0.0)
+        self.visualizer.stop_viewer(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process has a stream of its own; the viewer is found by its port.
+        return _rejoin, (type(self.visualizer), self.visualizer.port, self._modes)
+
+    def __repr__(self) -> str:
+        counts = self._stream.statistics()
+        return (
+            f"<View of {self.visualizer.kind} on port {self.visualizer.port}: "
+            f"{', '.join(counts.state)}; sent {counts.sent}, shown {counts.shown}, "
+            f"dropped {counts.dropped}, failed {counts.failed}>"
+        )
+
+
+def _rejoin(visualizer: type[StreamVisualizer], port: int | None, modes: Mapping[str, str]) -> View:
+    from coverslip.viewers.connect import connect
+
+    return connect(visualizer.kind, port=port, start=False, modes=modes)

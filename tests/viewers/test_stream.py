@@ -1,0 +1,410 @@
+"""A stream to real servers: what is sent arrives, and what does not is counted."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coverslip.payload import Source, UnsupportedArray
+from coverslip.transport import Clear, Done, Ping, Pong, request
+from coverslip.viewers import StreamClosed, View, ViewerGone
+from coverslip.viewers.stream import Picture, Stream
+from coverslip.viewers.target import RemoteTarget
+from tests.viewers.headless import PNG, HeadlessServer, HeadlessVisualizer, serving
+
+DEADLINE = 20.0
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for a condition, within a deadline."""
+    deadline = time.monotonic() + DEADLINE
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE} s: {what}"
+        pause.wait(0.01)
+
+
+def plane(number: int, edge: int = 64) -> np.ndarray[Any, np.dtype[np.uint16]]:
+    return np.random.default_rng(number).integers(0, 4096, (edge, edge), np.uint16)
+
+
+@pytest.fixture
+def server(runtime_folder: Path, free_port: Callable[[], int]) -> Iterator[HeadlessServer]:
+    with serving(port=free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+def stream(server: HeadlessServer) -> Iterator[Stream]:
+    made = Stream([RemoteTarget(server.connection.endpoint)])
+    yield made
+    made.close(0)
+
+
+@pytest.fixture
+def visualizer(runtime_folder: Path, free_port: Callable[[], int]) -> Iterator[HeadlessVisualizer]:
+    """A viewer in a process of its own."""
+    made = HeadlessVisualizer(port=free_port(), persistent=False)
+    made.start_viewer()
+    yield made
+    made.stop_viewer()
+
+
+def send(stream: Stream, *planes: Any, source: Source | None = None, **components: Any) -> None:
+    stream.send([Picture(components, pixels) for pixels in planes], source or Source())
+
+
+class TestDelivery:
+    def test_planes_arrive_in_shared_memory_with_their_pixels(
+        self, stream: Stream, server: HeadlessServer
+    ) -> None:
+        sent = {f"A{number:02d}": plane(number) for number in range(20)}
+        for well, pixels in sent.items():
+            send(stream, pixels, well=well)
+        assert stream.flush(DEADLINE) == (20, 20, 0, 0)
+        (layer,) = server.projection
+        held = {key[0]: pixels for key, pixels in layer.store.snapshot()}
+        assert {well: zlib.crc32(pixels) for well, pixels in held.items()} == {
+            well: zlib.crc32(pixels) for well, pixels in sent.items()
+        }
+
+    def test_the_copy_is_taken_before_send_returns(
+        self, stream: Stream, server: HeadlessServer
+    ) -> None:
+        pixels = np.zeros((32, 32), np.uint8)
+        for value in range(1, 9):
+            pixels[:] = value
+            send(stream, pixels, z_index=value)
+        pixels[:] = 255
+        stream.flush(DEADLINE)
+        (layer,) = server.projection
+        assert [int(held.max()) for _, held in sorted(layer.store.snapshot())] == list(range(1, 9))
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda a: a.astype(">u2"),
+            lambda a: a[::-1, ::2],
+            lambda a: np.broadcast_to(a[0], a.shape),
+            lambda a: np.asfortranarray(a),
+            lambda a: a.astype(np.float16),
+            lambda a: a > 100,
+        ],
+        ids=["big-endian", "strided", "broadcast", "fortran", "float16", "bool"],
+    )
+    def test_any_memory_layout(
+        self, stream: Stream, server: HeadlessServer, make: Callable[[Any], Any]
+    ) -> None:
+        pixels = make(plane(1))
+        send(stream, pixels)
+        assert stream.flush(DEADLINE).shown == 1
+        (layer,) = server.projection
+        (held,) = (pixels for _, pixels in layer.store.snapshot())
+        np.testing.assert_array_equal(held, pixels)
+        assert held.dtype.byteorder in "=|<"
+
+    def test_a_batch_larger_than_the_arena_goes_through_it(self, server: HeadlessServer) -> None:
+        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=200_000)
+        stream.send([Picture({"z_index": z}, plane(z)) for z in range(200)], Source())
+        assert stream.close(DEADLINE) == (200, 200, 0, 0)
+        (layer,) = server.projection
+        assert len(layer.store) == 200
+
+    def test_a_plane_that_fails_in_the_viewer_is_counted_with_its_reason(
+        self, stream: Stream
+    ) -> None:
+        send(stream, plane(1), well="unlucky")
+        send(stream, plane(2), well="A01")
+        assert stream.flush(DEADLINE) == (2, 1, 0, 1)
+        assert "this well is unlucky" in " ".join(stream.statistics().reasons)
+
+    def test_a_plane_larger_than_the_budget_fails_and_the_next_is_shown(
+        self, server: HeadlessServer
+    ) -> None:
+        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=20_000)
+        send(stream, plane(1, edge=512))
+        send(stream, plane(1, edge=64))
+        assert stream.close(DEADLINE) == (2, 1, 0, 1)
+
+    def test_eight_threads_at_once(self, stream: Stream, server: HeadlessServer) -> None:
+        def work(thread: int) -> None:
+            for number in range(50):
+                send(stream, np.full((16, 16), thread * 50 + number, np.uint16), n=number, t=thread)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        assert stream.flush(DEADLINE) == (400, 400, 0, 0)
+        (layer,) = server.projection
+        for (number, thread), held in (
+            ((key[layer.key.axes.index("n")], key[layer.key.axes.index("t")]), pixels)
+            for key, pixels in layer.store.snapshot()
+        ):
+            assert (held == int(thread) * 50 + int(number)).all()
+
+    def test_two_viewers_share_one_arena(
+        self, runtime_folder: Path, free_port: Callable[[], int]
+    ) -> None:
+        with serving(port=free_port()) as one, serving(port=free_port()) as two:
+            targets = [RemoteTarget(each.connection.endpoint) for each in (one, two)]
+            stream = Stream(targets)
+            for number in range(30):
+                send(stream, plane(number), z_index=number)
+            assert stream.close(DEADLINE) == (60, 60, 0, 0)
+            assert all(len(next(iter(each.projection)).store) == 30 for each in (one, two))
+
+
+class TestAllocate:
+    def test_what_is_computed_in_a_slot_is_not_copied(
+        self, stream: Stream, server: HeadlessServer
+    ) -> None:
+        a, b = plane(1), plane(2)
+        out = stream.allocate(a.shape, a.dtype)
+        np.add(a, b, out=out)
+        send(stream, out, well="A01")
+        assert not out.flags.writeable
+        assert stream.flush(DEADLINE).shown == 1
+        (layer,) = server.projection
+        np.testing.assert_array_equal(next(iter(layer.store.snapshot()))[1], a + b)
+
+    def test_slots_are_used_again(self, stream: Stream, server: HeadlessServer) -> None:
+        for number in range(300):
+            out = stream.allocate((256, 256), np.uint16)
+            out[...] = number
+            send(stream, out, z_index=number)
+        assert stream.flush(DEADLINE).shown == 300
+        (layer,) = server.projection
+        assert all((held == key[0]).all() for key, held in layer.store.snapshot())
+
+    def test_an_array_that_is_never_shown_gives_its_slot_back(self, server: HeadlessServer) -> None:
+        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=200_000, limit=0.2)
+        for _ in range(100):
+            stream.allocate((256, 256), np.uint16)
+        send(stream, plane(1))
+        assert stream.close(DEADLINE).shown == 1
+
+    def test_without_room_it_is_ordinary_memory(self, server: HeadlessServer) -> None:
+        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=20_000, limit=0.1)
+        out = stream.allocate((1024, 1024), np.uint16)
+        assert out.shape == (1024, 1024)
+        out[...] = 1
+        stream.close(0)
+
+
+class TestNoViewer:
+    def test_planes_are_dropped_at_once_and_counted(
+        self, runtime_folder: Path, free_port: Callable[[], int]
+    ) -> None:
+        view = View(HeadlessVisualizer(port=free_port()))
+        until(lambda: view.statistics().state == ("absent",), "the lane gave up")
+        for number in range(50):
+            view.show(plane(number), z_index=number)
+        assert view.flush(DEADLINE) == (50, 0, 50, 0)
+        assert view.statistics().reasons == {"there is no viewer": 50}
+        with pytest.raises(ViewerGone, match="start_viewer"):
+            view.layers()
+        view.close()
+
+    def test_a_viewer_that_comes_later_is_found(
+        self, runtime_folder: Path, free_port: Callable[[], int]
+    ) -> None:
+        port = free_port()
+        view = View(HeadlessVisualizer(port=port))
+        until(lambda: view.statistics().state == ("absent",), "the lane gave up")
+        view.show(plane(0))
+        with serving(port=port) as server:
+            until(lambda: view.statistics().state == ("live",), "the lane found it")
+            view.show(plane(1), z_index=1)
+            assert view.flush(DEADLINE) == (2, 1, 1, 0)
+            assert len(server.projection) == 1
+            view.close()
+
+    def test_a_closed_stream_says_so(self, stream: Stream) -> None:
+        stream.close()
+        with pytest.raises(StreamClosed):
+            send(stream, plane(1))
+        assert stream.close() == (0, 0, 0, 0)
+
+    def test_only_an_array_raises(self, stream: Stream, server: HeadlessServer) -> None:
+        view = View(HeadlessVisualizer(port=1), stream)
+        with pytest.raises(UnsupportedArray):
+            view.show(np.zeros((4, 4), np.complex64))
+        assert view.flush(1) == (0, 0, 0, 0)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no POSIX signals here")
+class TestFaults:
+    def test_a_killed_viewer_costs_planes_but_no_wait_and_its_successor_goes_on(
+        self, visualizer: HeadlessVisualizer
+    ) -> None:
+        view = View(visualizer)
+        for number in range(20):
+            view.show(plane(number), z_index=number)
+        assert view.flush(DEADLINE).shown == 20
+        os.kill(visualizer.connection.pid, signal.SIGKILL)
+        for number in range(100):
+            view.show(plane(number), z_index=number)
+        until(lambda: view.statistics().state == ("absent",), "the death was noticed")
+        counts = view.flush(DEADLINE)
+        assert counts == (120, 20, 100, 0)
+        visualizer.start_viewer()
+        until(lambda: view.statistics().state == ("live",), "the successor was found")
+        view.show(plane(1), well="A01")
+        assert view.close(DEADLINE) == (121, 21, 100, 0)
+
+    def test_a_frozen_viewer_is_left_alone_and_taken_back(
+        self, visualizer: HeadlessVisualizer
+    ) -> None:
+        view = View(visualizer)
+        view.show(plane(0), z_index=0)
+        assert view.flush(DEADLINE).shown == 1
+        pid = visualizer.connection.pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for number in range(50):
+                view.show(plane(number), z_index=number)
+            until(lambda: view.statistics().state == ("absent",), "the freeze was noticed")
+            view.show(plane(1), z_index=1)
+            assert view.statistics().bytes_in_flight == 0
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: view.statistics().state == ("live",), "it is back")
+        view.show(plane(1), well="back")
+        counts = view.flush(DEADLINE)
+        assert counts.complete
+        assert counts.sent == 53
+        assert counts.shown + counts.dropped == 53
+        assert counts.shown >= 2
+        assert view.layers()
+        view.close()
+
+    def test_a_killed_producer_leaves_nothing_in_the_viewer(
+        self, visualizer: HeadlessVisualizer
+    ) -> None:
+        import subprocess
+        import sys
+
+        port = visualizer.port
+        producer = subprocess.Popen(
+            [sys.executable, "-m", "tests.viewers.producer", str(port)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert producer.stdout is not None
+        assert producer.stdout.readline() == "streaming\n"
+        maps = Path(f"/proc/{visualizer.connection.pid}/maps")
+        assert "memfd:coverslip" in maps.read_text()
+        producer.kill()
+        producer.wait(DEADLINE)
+        producer.stdout.close()
+        until(lambda: "memfd:coverslip" not in maps.read_text(), "the viewer let go of the arena")
+        pong = request(visualizer.endpoint, Ping(), Pong, timeout=5)
+        assert pong.state == "ready"
+
+    def test_a_child_of_fork_has_a_stream_of_its_own(self, visualizer: HeadlessVisualizer) -> None:
+        view = View(visualizer)
+        view.show(plane(0), who="parent", n=0)
+        view.flush(DEADLINE)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                for number in range(10):
+                    view.show(plane(number), who="child", n=number)
+                code = 0 if view.close(DEADLINE).shown == 10 else 2
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        view.show(plane(1), who="parent", n=1)
+        assert view.flush(DEADLINE) == (2, 2, 0, 0)
+        (layer,) = view.layers()
+        assert len(layer.planes) == 12
+        view.close()
+
+
+class TestBackPressure:
+    def test_a_slow_viewer_is_waited_for(self, server: HeadlessServer) -> None:
+        server._slow = 0.005
+        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=100_000)
+        for number in range(100):
+            send(stream, plane(number, edge=128), z_index=number)
+        assert stream.close(DEADLINE) == (100, 100, 0, 0)
+
+    def test_a_viewer_that_stands_still_costs_the_limit_once(
+        self, runtime_folder: Path, free_port: Callable[[], int]
+    ) -> None:
+        with HeadlessServer(port=free_port()) as server:
+            connection = server.bind()
+            server.start()
+            stream = Stream([RemoteTarget(connection.endpoint)], budget=100_000, limit=0.3)
+            until(lambda: stream.statistics().state == ("live",), "it attached")
+            # It goes on serving requests, but its data socket is not read.
+            server.accepts_data = lambda: False  # type: ignore[method-assign]
+            waits = 0
+            for number in range(60):
+                before = stream._full_since
+                send(stream, plane(number, edge=128), z_index=number)
+                waits += before is None and stream._full_since is not None
+            counts = stream.close(0.2)
+            assert waits == 1
+            assert counts == (60, 0, 60, 0)
+
+
+class TestQuestions:
+    def test_layers_with_checksums(self, visualizer: HeadlessVisualizer) -> None:
+        view = View(visualizer)
+        volume = np.stack([plane(z) for z in range(5)])
+        view.show(
+            volume,
+            axes=("z_index", "y", "x"),
+            well="A01",
+            channel="DAPI",
+            step_name="raw",
+            step_index=0,
+        )
+        view.flush(DEADLINE)
+        (layer,) = view.layers(checksums=True)
+        assert layer.name == "Step_00_raw_Channel_DAPI"
+        assert [(one.components["z_index"], one.crc32) for one in layer.planes] == [
+            (z, zlib.crc32(volume[z])) for z in range(5)
+        ]
+        view.close()
+
+    def test_screenshot_and_clear(self, visualizer: HeadlessVisualizer, tmp_path: Path) -> None:
+        view = View(visualizer)
+        view.show(plane(1))
+        view.flush(DEADLINE)
+        view.screenshot(tmp_path / "shot.png")
+        assert (tmp_path / "shot.png").read_bytes() == PNG
+        view.clear()
+        assert view.layers() == ()
+        request(visualizer.endpoint, Clear(), Done, timeout=5)
+        view.close()
+
+    def test_a_view_travels_to_another_process_by_its_port(
+        self, visualizer: HeadlessVisualizer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(
+            __import__("coverslip.viewers.connect", fromlist=["_KINDS"])._KINDS,
+            "headless",
+            "tests.viewers.headless:HeadlessVisualizer",
+        )
+        view = View(visualizer, modes={"well": "slice"})
+        again = pickle.loads(pickle.dumps(view))
+        again.show(plane(1), well="A01")
+        assert again.flush(DEADLINE).shown == 1
+        (layer,) = again.layers()
+        assert layer.name == "Well_A01"
+        again.close()
+        view.close()
