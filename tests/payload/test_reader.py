@@ -152,8 +152,12 @@ def test_any_slot_is_read_within_the_arena_or_refused(slot: Slot, shape: tuple[i
 
 def test_inline_planes_are_not_the_readers() -> None:
     plane = plane_in(PIXELS, Inline(1))
-    with Arena(1 << 20) as arena, ArenaReader.open(arena.offer(0)) as reader:
-        pytest.raises(InvalidMessage, reader.copy, plane).match("inline")
+    with (
+        Arena(1 << 20) as arena,
+        ArenaReader.open(arena.offer(0)) as reader,
+        pytest.raises(InvalidMessage, match="inline"),
+    ):
+        reader.copy(plane)
 
 
 def test_a_target_of_another_shape_or_dtype_is_refused() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coverslip.payload import segment as segments
 from coverslip.payload.errors import ArenaFull
-from coverslip.payload.schema import ArenaAddress
+from coverslip.payload.schema import ArenaAddress, MemfdAddress
 from coverslip.payload.segment import Mechanism
 from coverslip.payload.space import Space
 from coverslip.payload.table import Layout
@@ -29,7 +29,7 @@ _GROWTH_PAUSE = 1.0  # seconds before a system that had no memory is asked again
 class Backing:
     """The segment of an arena and its free space; of one thread at a time.
 
-    It is also let go of when it is collected, or when the process ends in order.
+    It is also let go of when it is collected; a named segment when the process ends in order, too.
 
     Raises
     ------
@@ -58,6 +58,8 @@ class Backing:
         self._refused_end = 0
         self._refused_until = 0.0
         self._finalizer = weakref.finalize(self, segment.close)
+        # a name must be removed; what has none stays open for viewers that attach to the very last
+        self._finalizer.atexit = not isinstance(segment.address, MemfdAddress)
 
     @property
     def front(self) -> memoryview:
