@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from coverslip.transport import Identity, TransportError, die_with_parent
+from coverslip.transport import TransportError, die_with_parent, launching_parent
 from coverslip.viewers.display import require_display
 from coverslip.viewers.errors import NotInstalled, ViewerError
 from coverslip.viewers.napari.server import NapariViewerServer
@@ -31,9 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason is one line on standard error.
     """
     options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("coverslip").setLevel(options.log_level)
     # What napari's dependencies deprecate among themselves is not for a user's log.
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
@@ -47,11 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             launch_id=options.launch_id,
             log=options.log,
         )
-        if options.parent is not None:
-            _end_with(options.parent, server)
+        _end_with_parent(server)
         server.run()
     except (ViewerError, TransportError) as error:
-        print(f"coverslip napari viewer: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"coverslip napari viewer: {error}\n")
         return 1
     return 0
 
@@ -62,20 +60,16 @@ def _parser() -> argparse.ArgumentParser:
         description="A napari window that shows what coverslip streams send.",
     )
     parser.add_argument("--port", type=int, help="data port (default: first free from 5555)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to bind (default: %(default)s)"
+    )
     parser.add_argument("--title", help="the window's title")
     parser.add_argument("--launch-id", default="", help="what the launcher knows this process by")
     parser.add_argument(
-        "--parent", type=_identity, metavar="PID:START", help="end when this process does"
+        "--log", help="the log file that standard error goes to, for others to find"
     )
-    parser.add_argument("--log", help="the log file that standard error goes to, for others to find")
     parser.add_argument("--log-level", default="INFO", help="(default: %(default)s)")
     return parser
-
-
-def _identity(text: str) -> Identity:
-    pid, _, start = text.partition(":")
-    return Identity(int(pid), int(start))
 
 
 def _require_napari() -> None:
@@ -93,7 +87,7 @@ def _require_napari() -> None:
         raise NotInstalled(f"napari needs a Qt binding and there is none: {REMEDY}")
 
 
-def _end_with(parent: Identity, server: NapariViewerServer) -> None:
+def _end_with_parent(server: NapariViewerServer) -> None:
     def parent_died() -> None:
         server.request_stop()
         # A window that hangs must not outlive a pipeline that nobody can ask any more.
@@ -101,7 +95,7 @@ def _end_with(parent: Identity, server: NapariViewerServer) -> None:
         timer.daemon = True
         timer.start()
 
-    die_with_parent(parent, parent_died)
+    die_with_parent(launching_parent(), parent_died)
 
 
 if __name__ == "__main__":

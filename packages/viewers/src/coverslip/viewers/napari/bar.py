@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 __all__ = ["FOLLOW_KEY", "LiveBar"]
@@ -33,7 +33,11 @@ class LiveBar(QWidget):
         """Show whether the sliders follow."""
         self._button.setChecked(following)
         self._button.setText("●  following the newest plane" if following else "▶  follow again")
-        self._button.setStyleSheet(f"color: {'#5ad469' if following else '#f0b429'}")
+        color = "#5ad469" if following else "#f0b429"
+        self._button.setStyleSheet(
+            f"QPushButton {{ color: {color}; background: transparent; padding: 2px 8px;"
+            f" border: 1px solid {color}; border-radius: 4px }}"
+        )
         self._button.setToolTip(
             f"The sliders go to each plane as it comes, until you move one. ({FOLLOW_KEY})"
             if following

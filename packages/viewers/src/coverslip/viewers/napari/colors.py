@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from coverslip.payload import Value
@@ -14,9 +15,9 @@ CYCLE: Final = ("red", "bop blue", "green", "magenta", "yellow", "cyan")
 
 # What the eye expects: the emission's colour, far red as magenta so that it can be seen.
 _FAMILIES: Final = {
-    "bop blue": "dapi hoechst nuclei nucleus nuclear dna ebfp bfp tagbfp af405 alexa405 cascadeblue",
+    "bop blue": "dapi hoechst nuclei nucleus nuclear dna ebfp bfp tagbfp af405 alexa405",
     "cyan": "cfp ecfp cerulean mturquoise turquoise",
-    "green": "gfp egfp fitc af488 alexa488 atto488 syto calcein bodipy er oregongreen mneongreen cy2",
+    "green": "gfp egfp mneongreen fitc af488 alexa488 atto488 oregongreen calcein bodipy cy2",
     "yellow": "yfp eyfp venus citrine af532 alexa532 af546 alexa546 cy3 tritc",
     "red": "rfp mcherry tdtomato dsred texasred txred af568 alexa568 af594 alexa594 rhodamine "
     "phalloidin actin mitotracker cy35 propidium pi",
@@ -51,7 +52,7 @@ class ChannelColors:
 
 def _by_name(channel: Value) -> str | None:
     words = re.split(r"[^a-z0-9]+", str(channel).casefold())
-    for candidate in ("".join(words), *words, *map("".join, zip(words, words[1:], strict=False))):
+    for candidate in ("".join(words), *words, *map("".join, pairwise(words))):
         if candidate in _KNOWN:
             return _KNOWN[candidate]
     return None

@@ -39,10 +39,20 @@ class LiveLayer:
         Whether it is shown at first.
     limits : tuple of float or None
         What contrast its first plane asks for; None when that is of one value, or RGB.
+    like : LiveLayer or None
+        A layer on the same grid whose scale the new one takes over: layers lie over each other
+        plane by plane, so a step that the user has sized for one is as large for all.
     """
 
     def __init__(
-        self, layer: Layer, grid: Grid, *, colormap: str, visible: bool, limits: Limits | None
+        self,
+        layer: Layer,
+        grid: Grid,
+        *,
+        colormap: str,
+        visible: bool,
+        limits: Limits | None,
+        like: LiveLayer | None = None,
     ) -> None:
         from napari.layers import Image
 
@@ -51,13 +61,15 @@ class LiveLayer:
         """The plane in view is not the one that is drawn."""
         self.eye_untouched = True
         """The user has not clicked the layer's eye: whether it is shown is ours to propose."""
-        self._limits = limits
+        self._limits = self._applied = limits
         self._touched = layer.key.rgb
         self._ours = False
         options: dict[str, Any] = {}
         if not layer.key.rgb:
             options["contrast_limits"] = limits or _provisional(layer.store.dtype)
             options["colormap"] = colormap
+        if like is not None:
+            options["scale"], options["translate"] = like.image.scale, like.image.translate
         # Channels add up as light does; without channels the newest layer covers the others.
         additive = "channel" in layer.components
         self.image: Image = Image(
@@ -88,15 +100,21 @@ class LiveLayer:
         return data.grid
 
     def see(self, limits: Limits | None) -> None:
-        """Widen the contrast to what a new plane asks for, unless the user has touched it."""
-        if self._touched or limits is None or self._limits == (wider := widen(self._limits, limits)):
+        """Note what contrast a new plane asks for; :meth:`settle` applies it."""
+        if limits is not None and not self._touched:
+            # The first real plane replaces what was set for a blank one; it does not widen it.
+            self._limits = widen(self._limits, limits)
+
+    def settle(self) -> None:
+        """Widen the contrast to what the planes ask for, unless the user has touched it."""
+        if self._touched or self._limits == self._applied or self._limits is None:
             return
-        self._limits = wider
+        self._applied = self._limits
         self._ours = True
         try:
-            # The first real plane replaces what was set for a blank one; it does not widen it.
-            self.image.contrast_limits_range = slider_range(self.layer.store.dtype, wider)
-            self.image.contrast_limits = wider
+            dtype = self.layer.store.dtype
+            self.image.contrast_limits_range = slider_range(dtype, self._limits)
+            self.image.contrast_limits = self._limits
         finally:
             self._ours = False
 

@@ -98,7 +98,7 @@ class PlaneArray:
     def __repr__(self) -> str:
         return f"PlaneArray(shape={self.shape}, dtype={self.dtype}, planes={len(self.store)})"
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Build the whole array: for plugins that ask; napari's own drawing never does."""
         if copy is False:
             raise ValueError("the planes lie apart in memory: an array of them is always a copy")
@@ -123,7 +123,9 @@ class PlaneArray:
     def _expand(self, key: Any) -> tuple[Picks, ...] | None:
         """Return one integer or slice for each axis; None for a kind of key not among them."""
         parts = key if isinstance(key, tuple) else (key,)
-        if not all(part is Ellipsis or isinstance(part, slice) or _is_index(part) for part in parts):
+        if not all(
+            part is Ellipsis or isinstance(part, slice) or _is_index(part) for part in parts
+        ):
             return None
         ellipses = sum(part is Ellipsis for part in parts)
         missing = self.ndim - (len(parts) - ellipses)
@@ -138,10 +140,7 @@ class PlaneArray:
     def _stack(self, indices: list[range], within: tuple[Picks, ...]) -> NDArray[Any]:
         """Return the planes at these positions, with all leading axes and `within` applied."""
         lengths = tuple(map(len, indices))
-        own = [
-            [self.grid.values[axis][index] for index in indices[axis]]
-            for axis in self._own
-        ]
+        own = [[self.grid.values[axis][index] for index in indices[axis]] for axis in self._own]
         shape = tuple(length if axis in self._own else 1 for axis, length in enumerate(lengths))
         if all(len(values) == 1 for values in own):
             plane = self._plane(tuple(values[0] for values in own))[within]
@@ -150,9 +149,9 @@ class PlaneArray:
             inner = self._blank[within].shape
             stack = np.zeros((*map(len, own), *inner), self.dtype)
             for place, coordinates in zip(np.ndindex(*map(len, own)), product(*own), strict=True):
-                plane = self.store.get(self._key(coordinates))
-                if plane is not None:
-                    stack[place] = plane.view(self.dtype)[within]
+                held = self.store.get(self._key(coordinates))
+                if held is not None:
+                    stack[place] = held.view(self.dtype)[within]
             stack = stack.reshape(shape + inner)
         return np.broadcast_to(stack, lengths + stack.shape[len(lengths) :])
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Scene"]
 
 logger = logging.getLogger(__name__)
+
+WORDS = 0.25
+"""Seconds between two changes of the bar's words."""
 
 BURST = 5.0
 """Seconds in which further collisions are counted and not logged."""
@@ -52,7 +57,8 @@ class Scene:
         self._grown = False
         self._newest: dict[str, Value] | None = None
         self._planes = 0
-        self._collisions_logged = (0.0, 0)
+        self._said = -WORDS
+        self._collisions_logged = (-BURST, 0)
         self.bar = LiveBar()
         self.bar.follow_clicked.connect(self.follow)
         viewer.bind_key(FOLLOW_KEY, lambda _: self.follow(not self.following), overwrite=True)
@@ -93,17 +99,22 @@ class Scene:
 
     def paint(self) -> None:
         """Draw what has changed since the last time, if it can be seen."""
-        if self._grown:
-            self._grow()
-        if self.following and self._newest is not None and self._sliders.go_to(self._newest):
-            for live in self._live.values():
-                live.stale = False  # moving the sliders drew every layer that is shown
+        target = self._newest if self.following and self._newest is not None else {}
         self._newest = None
+        if self._grown:
+            self._grow(target)
+        elif target and self._sliders.go_to(target):
+            self._all_drawn()
         for live in self._live.values():
+            live.settle()
             if live.stale:
                 live.redraw()
-        megabytes = self.projection.nbytes / 1e6
-        self.bar.say(f"{self._planes:,} planes    {megabytes:,.0f} MB" if self._planes else "")
+        now = time.monotonic()
+        if now - self._said >= WORDS:
+            # Each change of a text repaints the whole window, 10 ms under a software GL.
+            self._said = now
+            megabytes = self.projection.nbytes / 1e6
+            self.bar.say(f"{self._planes:,} planes    {megabytes:,.0f} MB" if self._planes else "")
 
     def follow(self, following: bool = True) -> None:
         """Let the sliders go to each new plane, or leave them to the user."""
@@ -120,6 +131,8 @@ class Scene:
     def layers(self) -> list[LiveLayer]:
         """Return the layers of ours, bottom first, standing on all axes that were seen."""
         self._grow()
+        for live in self._live.values():
+            live.settle()
         by_image = {live.image: live for live in self._live.values()}
         return [by_image[image] for image in self.viewer.layers if image in by_image]
 
@@ -145,24 +158,30 @@ class Scene:
             colormap=self._colors.color(layer.components.get("channel")),
             visible=visible,
             limits=limits,
+            like=next(iter(self._live.values()), None),
         )
         for other in hide:
             other.show(False)
         first = not self._live
         self._live[layer.key] = live
-        at = self._sliders.looked_at
+        selected = self.viewer.layers.selection.active
         with self._sliders.moving():
             self.viewer.add_layer(live.image)
+            if selected is not None:
+                # Whoever is at the controls of one layer keeps them when another comes.
+                self.viewer.layers.selection.active = selected
         if first:
             self._values.update()
-            self._sliders.go_to(at)
         return live
 
-    def _grow(self) -> None:
-        """Let all layers and sliders stand on the axes as they are now."""
+    def _grow(self, target: Mapping[str, Value] = MappingProxyType({})) -> None:
+        """Let all layers and sliders stand on the axes as they are now, and go to `target`."""
         self._grown = False
         grid = Grid.of(self.projection.axes)
         if grid == self._sliders.grid:
+            return
+        if not self._live:
+            self._sliders.grid = grid
             return
 
         def change() -> None:
@@ -170,8 +189,14 @@ class Scene:
             for number, live in enumerate(self._live.values()):
                 live.move_to(grid, announce=number == last)
 
-        self._sliders.stand_on(grid, change)
+        self._sliders.stand_on(grid, change, target)
+        self._all_drawn()
         self._values.update()
+
+    def _all_drawn(self) -> None:
+        """Note that napari has just sliced every layer anew."""
+        for live in self._live.values():
+            live.stale = False
 
     def _on_removed(self, event: Any) -> None:
         for key, live in list(self._live.items()):
@@ -187,7 +212,8 @@ class Scene:
     # ---- following --------------------------------------------------------------------
 
     def _on_scrub(self) -> None:
-        if self.following and self._live:
+        # napari sets its sliders back when the last layer goes, before it says that it went.
+        if self.following and any(live.image in self.viewer.layers for live in self._live.values()):
             self.follow(False)
 
     def _warn(self, old: str, new: str) -> None:
@@ -204,9 +230,7 @@ class Scene:
         )
 
 
-def _proposed_visibility(
-    layer: Layer, rivals: list[LiveLayer]
-) -> tuple[bool, list[LiveLayer]]:
+def _proposed_visibility(layer: Layer, rivals: list[LiveLayer]) -> tuple[bool, list[LiveLayer]]:
     """Return whether a new layer is shown, and which others hide for it.
 
     Layers of channels add their light up, so only those that make one picture are shown

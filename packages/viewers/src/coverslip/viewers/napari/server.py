@@ -61,22 +61,22 @@ class NapariViewerServer(ViewerServer):
         coverslip.transport.PortTaken
             The port is another program's.
         """
-        with _stopping_on_signals(self):
+        with _StoppingOnSignals(self):
             try:
                 self.start()
-                if self._open() and not self.stopped.is_set():
-                    self._loop()
+                if self._open_window() and not self.stopped.is_set():
+                    self._show_until_stopped()
             finally:
-                self._window_closes()
+                self._close_window()
                 self.close()
 
-    def _open(self) -> bool:
+    def _open_window(self) -> bool:
         """Import napari and open the window; False when a stop was asked for meanwhile."""
         try:
             from coverslip.viewers.napari.window import LiveWindow, application
         except ImportError as error:
             raise NotInstalled(
-                f"napari cannot be imported ({error}): pip install \"coverslip-viewers[napari]\""
+                f'napari cannot be imported ({error}): pip install "coverslip-viewers[napari]"'
             ) from error
         if self.stopped.is_set():
             return False
@@ -87,8 +87,8 @@ class NapariViewerServer(ViewerServer):
         self._window = LiveWindow(f"{name} — port {connection.endpoint.port}")
         return True
 
-    def _loop(self) -> None:
-        from qtpy.QtCore import QObject, Qt, QTimer, Signal
+    def _show_until_stopped(self) -> None:
+        from qtpy.QtCore import QObject, Qt, QTimer, Signal  # type: ignore[attr-defined]
 
         class Wake(QObject):
             wanted = Signal()
@@ -132,7 +132,7 @@ class NapariViewerServer(ViewerServer):
             self._wake_gui = None
             timer.stop()
 
-    def _window_closes(self) -> None:
+    def _close_window(self) -> None:
         window, self._window = self._window, None
         if window is not None:
             window.close()
@@ -151,9 +151,7 @@ class NapariViewerServer(ViewerServer):
 
     def insert(self, arrival: Arrival) -> None:
         """Put one plane into its layer."""
-        self._shown.scene.insert(
-            arrival.placement, arrival.pixels, arrival.origin, arrival.limits
-        )
+        self._shown.scene.insert(arrival.placement, arrival.pixels, arrival.origin, arrival.limits)
 
     def clear_layers(self) -> None:
         """Take away every layer of ours."""
@@ -182,7 +180,7 @@ class NapariViewerServer(ViewerServer):
             self._painted = time.monotonic()
 
 
-class _stopping_on_signals:
+class _StoppingOnSignals:
     """Within it SIGINT and SIGTERM, however often, ask the server to stop; main thread only."""
 
     def __init__(self, server: NapariViewerServer) -> None:

@@ -36,7 +36,7 @@ class Sliders:
         self._scrubbed = scrubbed
         self._ours = 0
         self._looked_at: dict[str, Value] | None = None
-        self._place: tuple[Any, ...] = ()
+        self._steps, self._ranges = self._where()
         events = viewer.dims.events
         for event in (events.current_step, events.ndisplay, events.order):
             event.connect(self._on_change)
@@ -63,7 +63,7 @@ class Sliders:
         finally:
             self._ours -= 1
             self._looked_at = None
-            self._place = self._where()
+            self._steps, self._ranges = self._where()
 
     def go_to(self, place: Mapping[str, Value]) -> bool:
         """Move to a place, all sliders at once; axes that it leaves out stay.
@@ -84,8 +84,8 @@ class Sliders:
             dims.current_step = tuple(steps)
         return True
 
-    def stand_on(self, grid: Grid, change: Callable[[], None]) -> None:
-        """Change to other axes and stay at the same values.
+    def stand_on(self, grid: Grid, change: Callable[[], None], target: Mapping[str, Value]) -> None:
+        """Change to other axes: go to `target`, and stay at the same values where it says nothing.
 
         Parameters
         ----------
@@ -93,18 +93,21 @@ class Sliders:
             The new axes, with every axis and value of the present ones.
         change : callable
             Changes the layers, and with them napari's sliders, to `grid`.
+        target : mapping of str to value
+            Where to go; may be empty.
         """
         dims = self._viewer.dims
-        at = self._positions()
-        names, order = self._names(), dims.order
+        place = self._positions() | dict(target)
+        names, order, last_used = self._names(), dims.order, dims.last_used
         with self.moving():
             change()
             self.grid = grid
             new_names = self._names()
             if new_names != names:
                 dims.order = _reordered(order, names, new_names)
-                dims.last_used = max(0, dims.ndim - 3)
-            self.go_to(at)
+                if names[last_used] in new_names:
+                    dims.last_used = new_names.index(names[last_used])
+            self.go_to(place)
 
     def _positions(self) -> dict[str, Value]:
         """Return the value at every axis's slider, drawn whole or not."""
@@ -132,16 +135,16 @@ class Sliders:
         spare = self._viewer.dims.ndim - len(self.grid.names) - 2
         return (*range(spare), *self.grid.names, "y", "x")
 
-    def _where(self) -> tuple[Any, ...]:
-        return tuple(self._viewer.dims.current_step)
+    def _where(self) -> tuple[tuple[int, ...], tuple[Any, ...]]:
+        return tuple(self._viewer.dims.current_step), tuple(self._viewer.dims.range)
 
     def _on_change(self) -> None:
         self._looked_at = None
-        where = self._where()
-        # Turning to 3-D or transposing moves nothing; a removed layer changes the axes' number.
-        if not self._ours and len(where) == len(self._place) and where != self._place:
+        steps, ranges = self._where()
+        # Turning to 3-D or transposing moves nothing; a layer that comes or goes changes ranges.
+        if not self._ours and ranges == self._ranges and steps != self._steps:
             self._scrubbed()
-        self._place = where
+        self._steps, self._ranges = steps, ranges
 
 
 def _reordered(

@@ -12,9 +12,7 @@ __all__ = ["snapshot_of"]
 def snapshot_of(live: LiveLayer) -> LayerSnapshot:
     """Return a layer's description with its planes by reference, which nobody writes to."""
     layer, grid, store = live.layer, live.grid, live.layer.store
-    planes = sorted(
-        store.snapshot(), key=lambda item: [natural_key(value) for value in item[0]]
-    )
+    planes = sorted(store.snapshot(), key=lambda item: [natural_key(value) for value in item[0]])
     limits = None
     if not layer.key.rgb:
         low, high = live.image.contrast_limits

@@ -43,7 +43,7 @@ class LiveWindow:
         status = self._main.statusBar()
         assert status is not None
         # A dock of one line would be 50 pixels high, with a title bar to match.
-        status.insertPermanentWidget(0, self.scene.bar)
+        status.addPermanentWidget(self.scene.bar)
         self._framed: tuple[Any, ...] = ()
         self._canvas_size: tuple[int, int] = (0, 0)
         self._closed = False
@@ -75,7 +75,8 @@ class LiveWindow:
         buffer = QBuffer()
         buffer.open(QIODevice.OpenModeFlag.WriteOnly)
         self._main.grab().save(buffer, "PNG")
-        return bytes(buffer.data())
+        png: bytes = buffer.data().data()
+        return png
 
     def close(self) -> None:
         """Close the window without asking. Idempotent, also after the user has closed it."""

@@ -1,0 +1,470 @@
+"""What a napari window shows of planes that come in any order, and whose choices it keeps."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from coverslip.viewers.napari.snapshot import snapshot_of
+from tests.viewers.napari.conftest import Show, plane
+
+if TYPE_CHECKING:
+    from coverslip.viewers.napari.window import LiveWindow
+
+pytestmark = pytest.mark.gui
+
+
+def drawn(window: LiveWindow, name: str) -> Any:
+    """Return the pixels that napari has sliced for a layer."""
+    return window.viewer.layers[name]._slice.image.raw
+
+
+def values(window: LiveWindow) -> dict[str, Any]:
+    """Return what the sliders stand at, by axis."""
+    grid = window.scene._sliders.grid
+    steps = window.viewer.dims.current_step
+    first = window.viewer.dims.ndim - len(grid.names) - 2
+    return {n: v[steps[first + i]] for i, (n, v) in enumerate(zip(*grid, strict=True))}
+
+
+def slider_words(window: LiveWindow) -> list[str]:
+    """Return what stands beside each slider that is shown, bottom last."""
+    from qtpy.QtWidgets import QLabel
+
+    rows = window.viewer.window._qt_viewer.dims.slider_widgets
+    return [
+        f"{row.axis_label.text()} {row.findChild(QLabel, 'coverslip_value').text()}"
+        for row in rows
+        if not row.isHidden()
+    ]
+
+
+# ---- planes and axes ------------------------------------------------------------------
+
+
+def test_planes_in_any_order_make_the_same_stacks(window: LiveWindow, show: Show) -> None:
+    places = list(itertools.product(("A2", "A10", "B1"), (1, 2, 10), ("DAPI", "GFP")))
+    for well, z, channel in random.Random(3).sample(places, len(places)):
+        show(hash_of(well, z, channel), well=well, z_index=z, channel=channel)
+    assert sorted(layer.name for layer in window.viewer.layers) == ["Channel_DAPI", "Channel_GFP"]
+    for channel in ("DAPI", "GFP"):
+        data = window.viewer.layers[f"Channel_{channel}"].data
+        assert data.shape == (3, 3, 16, 24)
+        for (i, well), (j, z) in itertools.product(
+            enumerate(("A2", "A10", "B1")), enumerate((1, 2, 10))
+        ):
+            assert data[i, j, 5, 5] == hash_of(well, z, channel)
+    assert window.viewer.dims.axis_labels == ("well", "z_index", "y", "x")
+
+
+def hash_of(well: str, z: int, channel: str) -> int:
+    return 1000 * len(channel) + 100 * ("A2", "A10", "B1").index(well) + z
+
+
+def test_a_value_inserted_in_the_middle_leaves_the_eye_on_the_same_plane(
+    window: LiveWindow, show: Show
+) -> None:
+    show(10, z_index=10, well="A1")
+    show(30, z_index=30, well="A1")
+    window.scene.follow(False)
+    show(20, z_index=20, well="A1")
+    show(5, z_index=5, well="A0")
+    assert values(window) == {"well": "A1", "z_index": 30}
+    assert drawn(window, "Image")[5, 5] == 30
+    assert window.viewer.dims.current_step[:2] == (1, 3)
+
+
+def test_an_axis_that_appears_late_grows_in_every_layer(window: LiveWindow, show: Show) -> None:
+    show(11, channel="DAPI", z_index=1)
+    show(12, channel="DAPI", z_index=2)
+    window.viewer.layers["Channel_DAPI"].scale = (3, 0.5, 0.5)
+    window.viewer.dims.set_current_step(0, 1)  # napari keeps the place in micrometres
+    assert not window.scene.following
+    show(20, channel="DAPI", z_index=1, timepoint=7)
+    show(21, channel="DAPI", z_index=1, timepoint=8)
+    assert window.viewer.dims.axis_labels == ("timepoint", "z_index", "y", "x")
+    assert values(window)["z_index"] == 2
+    without, late = (layer for layer in window.viewer.layers)
+    assert late.name == "Channel_DAPI (with timepoint)"
+    assert tuple(without.scale) == tuple(late.scale) == (1, 3, 0.5, 0.5)
+    assert without.data.shape == late.data.shape == (2, 2, 16, 24)
+    for step in (0, 1):
+        window.viewer.dims.set_current_step(0, step)
+        assert drawn(window, "Channel_DAPI")[5, 5] == 12
+
+
+def test_an_axis_in_the_middle_carries_scale_and_order_by_name(
+    window: LiveWindow, show: Show
+) -> None:
+    show(1, well="A1", z_index=1)
+    show(2, well="A2", z_index=2)
+    image = window.viewer.layers["Image"]
+    image.scale = (7, 3, 0.5, 0.5)
+    window.viewer.dims.order = (1, 0, 2, 3)
+    show(3, well="A1", z_index=1, site=4)
+    assert window.viewer.dims.axis_labels == ("well", "site", "z_index", "y", "x")
+    assert tuple(image.scale) == (7, 1, 3, 0.5, 0.5)
+    assert window.viewer.dims.order == (1, 2, 0, 3, 4)
+
+
+def test_ragged_planes_are_shown_as_they_come(window: LiveWindow, show: Show) -> None:
+    show(1, channel="w1", z_index=1)
+    show(2, channel="w1", z_index=2)
+    show(3, channel="w3")
+    show(9, channel="w1")
+    assert [layer.name for layer in window.viewer.layers] == [
+        "Channel_w1",
+        "Channel_w3",
+        "Channel_w1 (no z_index)",
+    ]
+    window.viewer.dims.set_current_step(0, 0)
+    assert drawn(window, "Channel_w1")[5, 5] == 1
+    assert drawn(window, "Channel_w3")[5, 5] == 3
+    assert not window.viewer.layers["Channel_w1 (no z_index)"].visible  # one picture of w1
+
+
+def test_other_shapes_and_dtypes_have_layers_of_their_own(window: LiveWindow, show: Show) -> None:
+    show(plane(1), z_index=1)
+    show(plane(1, shape=(8, 9)), z_index=2)
+    show(plane(0.5, np.float32), z_index=3)
+    assert [layer.name for layer in window.viewer.layers] == [
+        "Image",
+        "Image (9 x 8)",
+        "Image (float32)",
+    ]
+    assert {layer.data.shape[0] for layer in window.viewer.layers} == {3}
+
+
+def test_every_dtype_is_drawn(window: LiveWindow, show: Show) -> None:
+    kinds = "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float16 float32 float64"
+    for dtype in kinds.split():
+        show(plane(1, dtype), name=dtype, z_index=1)
+        show(plane(1, dtype), name=dtype, z_index=2)
+        assert window.viewer.layers[dtype].get_value((1, 5, 5)) == 1
+        assert window.screenshot().startswith(b"\x89PNG")
+
+
+def test_rgb_is_drawn(window: LiveWindow, show: Show) -> None:
+    for dtype, colours in (("uint8", 3), ("uint8", 4), ("uint16", 3), ("float32", 3)):
+        name = f"{dtype} {colours}"
+        show(np.ones((16, 24, colours), dtype), name=name, z_index=1)
+        show(np.ones((16, 24, colours), dtype), name=name, z_index=2)
+        layer = window.viewer.layers[name]
+        assert layer.rgb
+        assert layer.data.shape == (2, 16, 24, colours)
+        assert window.screenshot().startswith(b"\x89PNG")
+
+
+def test_a_plane_without_components(window: LiveWindow, show: Show) -> None:
+    show(1)
+    show(2)
+    assert len(window.viewer.layers) == 1
+    assert drawn(window, "Image")[5, 5] == 2
+
+
+def test_in_three_dimensions_the_stack_of_one_well_is_built(window: LiveWindow, show: Show) -> None:
+    for well, z in itertools.product(("A1", "A2"), (1, 2, 3)):
+        show(10 * int(well[1]) + z, well=well, z_index=z)
+    window.viewer.dims.ndisplay = 3
+    show.process_events()
+    assert drawn(window, "Image").shape == (3, 16, 24)
+    assert drawn(window, "Image")[:, 5, 5].tolist() == [21, 22, 23]
+    show(99, well="A2", z_index=2)  # in view, though no slider stands at it
+    assert drawn(window, "Image")[:, 5, 5].tolist() == [21, 99, 23]
+    assert window.scene.following
+
+
+def test_a_view_along_another_axis(window: LiveWindow, show: Show) -> None:
+    for z in (1, 2, 3):
+        show(z, z_index=z)
+    window.viewer.dims.order = (1, 0, 2)
+    window.viewer.dims.set_current_step(1, 5)
+    assert drawn(window, "Image").shape == (3, 24)
+    assert drawn(window, "Image")[:, 5].tolist() == [1, 2, 3]
+
+
+def test_a_replaced_plane_is_drawn_if_it_is_in_view(window: LiveWindow, show: Show) -> None:
+    show(1, z_index=1)
+    show(2, z_index=2)
+    show(22, z_index=2)
+    assert drawn(window, "Image")[5, 5] == 22
+    window.scene.follow(False)
+    before = drawn(window, "Image")
+    show(11, z_index=1)
+    assert drawn(window, "Image") is before
+
+
+def test_a_collision_is_counted_and_named_once_a_burst(
+    window: LiveWindow, show: Show, caplog: pytest.LogCaptureFixture
+) -> None:
+    show(1, z_index=1, origin="a.tif")
+    with caplog.at_level(logging.WARNING):
+        show(2, z_index=1, origin="b.tif")
+        show(3, z_index=1, origin="c.tif")
+    assert window.scene.projection.collisions == 2
+    assert [record.message for record in caplog.records if "replaced" in record.message] == [
+        "1 plane(s) replaced one of another step or output; the last: b.tif replaced a.tif"
+    ]
+
+
+def test_a_thousand_planes_out_of_view_repaint_nothing(window: LiveWindow, show: Show) -> None:
+    for z in range(1000):
+        show(1, z_index=z, paint=False)
+    show.paint()
+    window.viewer.dims.set_current_step(0, 0)
+    image = window.viewer.layers["Image"]
+    redraws: list[Any] = []
+    image.events.set_data.connect(redraws.append)
+    for z in range(1, 1000):
+        show(2, z_index=z, paint=z % 100 == 0)
+    assert redraws == []
+    show(2, z_index=0)
+    assert len(redraws) == 1
+    assert image.data.shape == (1000, 16, 24)
+
+
+def test_a_burst_in_view_is_one_repaint(window: LiveWindow, show: Show) -> None:
+    show(1, z_index=1)
+    redraws: list[Any] = []
+    window.viewer.layers["Image"].events.set_data.connect(redraws.append)
+    for value in range(2, 50):
+        show(value, z_index=1, paint=False)
+    show.paint()
+    assert len(redraws) == 1
+    assert drawn(window, "Image")[5, 5] == 49
+
+
+# ---- what the user sees beside the picture --------------------------------------------
+
+
+def test_sliders_say_the_component_s_value(window: LiveWindow, show: Show) -> None:
+    for well, dose in (("A01", 0.5), ("A02", 2), ("A03", 10)):
+        show(1, well=well, dose=dose)
+    assert slider_words(window) == ["dose <b>10</b> &nbsp;3/3", "well <b>A03</b> &nbsp;3/3"]
+    overlay = window.viewer.canvas.overlays.text
+    assert overlay.text == "dose 10    well A03"
+    window.viewer.dims.set_current_step(1, 1)
+    assert slider_words(window)[1] == "well <b>A02</b> &nbsp;2/3"
+    assert overlay.text == "dose 10    well A02"
+    show(1, well="A01b", dose=2)
+    assert slider_words(window)[1] == "well <b>A02</b> &nbsp;3/4"
+    show(1, well="A01", dose=2, z_index=5)
+    assert overlay.text == "dose 10    well A02    z_index 5"
+
+
+def test_waiting_is_said(window: LiveWindow) -> None:
+    assert window.viewer.canvas.overlays.text.text == "waiting for the first plane"
+
+
+def test_the_picture_stays_in_frame_until_the_user_moves_the_camera(
+    window: LiveWindow, show: Show, qt_application: Any
+) -> None:
+    show(1, well="A1", z_index=1)
+    whole = window.viewer.scene.camera.zoom
+    window._main.resize(900, 600)
+    qt_application.processEvents()
+    show.paint()
+    assert window.viewer.scene.camera.zoom < whole
+    window.viewer.scene.camera.zoom = 3.0
+    window._main.resize(1200, 800)
+    qt_application.processEvents()
+    show.paint()
+    assert window.viewer.scene.camera.zoom == 3.0
+
+
+def test_a_screenshot_is_the_whole_window(window: LiveWindow, show: Show) -> None:
+    from qtpy.QtGui import QImage
+
+    show(1, well="A1")
+    image = QImage.fromData(window.screenshot(), "PNG")
+    assert (image.width(), image.height()) == (window._main.width(), window._main.height())
+
+
+# ---- follow ---------------------------------------------------------------------------
+
+
+def test_sliders_follow_until_the_user_scrubs_and_again_when_asked(
+    window: LiveWindow, show: Show
+) -> None:
+    for z in (1, 3, 2):
+        show(z, z_index=z)
+        assert values(window) == {"z_index": z}
+    assert window.scene.following
+    window.viewer.dims.set_current_step(0, 0)  # as the mouse, the keys and the animation do
+    assert not window.scene.following
+    show(4, z_index=4)
+    assert values(window) == {"z_index": 1}
+    assert not window.scene.bar._button.isChecked()
+    window.scene.bar._button.click()
+    assert window.scene.following
+    show(5, z_index=5)
+    assert values(window) == {"z_index": 5}
+
+
+def test_neither_growth_nor_3d_nor_the_user_s_own_layer_is_a_scrub(
+    window: LiveWindow, show: Show
+) -> None:
+    show(1, z_index=5)
+    show(1, z_index=1)
+    show(1, z_index=3, timepoint=2)
+    window.viewer.dims.ndisplay = 3
+    window.viewer.dims.ndisplay = 2
+    window.viewer.add_points(np.zeros((1, 2)))
+    window.viewer.layers.remove("Points")
+    assert window.scene.following
+
+
+def test_the_key_switches_following(window: LiveWindow, show: Show) -> None:
+    from coverslip.viewers.napari.bar import FOLLOW_KEY
+
+    show(1, z_index=1)
+    action = window.viewer.keymap[window.viewer.keymap.__class__ and _key(FOLLOW_KEY)]
+    action(window.viewer)
+    assert not window.scene.following
+    action(window.viewer)
+    assert window.scene.following
+
+
+def _key(text: str) -> Any:
+    from napari.utils.key_bindings import coerce_keybinding
+
+    return coerce_keybinding(text)
+
+
+def test_following_goes_to_planes_that_can_be_seen(window: LiveWindow, show: Show) -> None:
+    show(1, channel="GFP", step=(1, "blur"), z_index=1)
+    show(1, channel="GFP", step=(0, "raw"), z_index=2)
+    show(1, channel="GFP", step=(0, "raw"), z_index=3)
+    assert values(window) == {"z_index": 1}  # raw came later, but the later step is looked at
+    show(1, channel="GFP", step=(1, "blur"), z_index=2)
+    assert values(window) == {"z_index": 2}
+
+
+# ---- the user's choices ---------------------------------------------------------------
+
+
+def test_contrast_widens_until_the_user_touches_it(window: LiveWindow, show: Show) -> None:
+    show(np.zeros((16, 24), np.uint16), z_index=0)
+    layer = window.viewer.layers["Image"]
+    assert layer.contrast_limits == [0, 255]  # nothing to go by yet
+    show(np.linspace(100, 200, 384).reshape(16, 24).astype(np.uint16), z_index=1)
+    low, high = layer.contrast_limits
+    assert (round(low), round(high)) == (100, 200)
+    show(np.linspace(50, 120, 384).reshape(16, 24).astype(np.uint16), z_index=2)
+    assert [round(value) for value in layer.contrast_limits] == [50, 200]
+    layer.contrast_limits = (60, 90)
+    show(np.linspace(0, 4000, 384).reshape(16, 24).astype(np.uint16), z_index=3)
+    assert layer.contrast_limits == [60, 90]
+
+
+def test_what_the_user_has_chosen_stays(window: LiveWindow, show: Show) -> None:
+    show(1, channel="DAPI", z_index=1)
+    show(1, channel="GFP", z_index=1)
+    dapi = window.viewer.layers["Channel_DAPI"]
+    dapi.colormap, dapi.gamma, dapi.name, dapi.visible = "red", 0.5, "nuclei", False
+    dapi.blending = "opaque"
+    window.viewer.layers.move(0, 2)
+    window.viewer.layers.selection.active = dapi
+    show(3, channel="DAPI", z_index=2)
+    show(3, channel="DAPI", z_index=2, timepoint=1)
+    show(3, channel="Cy5", z_index=2)
+    assert [layer.name for layer in window.viewer.layers][:2] == ["Channel_GFP", "nuclei"]
+    assert (dapi.colormap.name, dapi.gamma, dapi.visible) == ("red", 0.5, False)
+    assert dapi.blending == "opaque"
+    assert window.viewer.layers.selection.active is dapi
+    window.viewer.dims.set_current_step(1, 1)
+    dapi.visible = True
+    assert drawn(window, "nuclei")[5, 5] == 3
+
+
+def test_a_deleted_layer_comes_back_with_the_next_plane_only(
+    window: LiveWindow, show: Show
+) -> None:
+    show(1, channel="DAPI", z_index=1)
+    show(2, channel="GFP", z_index=1)
+    window.viewer.layers.remove("Channel_DAPI")
+    show(2, channel="GFP", z_index=2)
+    assert [layer.name for layer in window.viewer.layers] == ["Channel_GFP"]
+    assert window.scene.projection.nbytes == 2 * 16 * 24 * 2
+    show(5, channel="DAPI", z_index=2)
+    assert sorted(layer.name for layer in window.viewer.layers) == ["Channel_DAPI", "Channel_GFP"]
+    assert len(window.viewer.layers["Channel_DAPI"].data.store) == 1
+
+
+def test_all_layers_deleted_or_cleared_start_anew(window: LiveWindow, show: Show) -> None:
+    show(1, well="A1", z_index=1)
+    show(1, well="A2", z_index=2)
+    window.viewer.layers.clear()
+    show(7, site=1)
+    assert window.viewer.dims.axis_labels[:1] == ("site",)
+    mine = window.viewer.add_points(np.zeros((1, 2)))
+    window.scene.clear()
+    show.paint()
+    assert list(window.viewer.layers) == [mine]
+    assert window.scene.projection.nbytes == 0
+    show(8, z_index=1)
+    show(9, z_index=2)
+    assert drawn(window, "Image")[5, 5] == 9
+    assert window.scene.following
+
+
+def test_channels_add_up_in_their_colours(window: LiveWindow, show: Show) -> None:
+    show(1, channel="DAPI", step=(0, "raw"))
+    show(1, channel="GFP", step=(0, "raw"))
+    show(1, name="mask")
+    colors = [(layer.colormap.name, layer.blending) for layer in window.viewer.layers]
+    assert colors == [
+        ("bop blue", "additive"),
+        ("green", "additive"),
+        ("gray", "translucent_no_depth"),
+    ]
+
+
+def test_the_latest_step_is_looked_at_unless_the_user_says_otherwise(
+    window: LiveWindow, show: Show
+) -> None:
+    def shown() -> list[str]:
+        return [layer.name for layer in window.viewer.layers if layer.visible]
+
+    show(1, channel="DAPI", step=(0, "raw"))
+    show(1, channel="DAPI", step=(1, "blur"))
+    show(1, channel="GFP", step=(0, "raw"))
+    show(1, channel="GFP", step=(1, "blur"))
+    assert shown() == ["Step_01_blur_Channel_DAPI", "Step_01_blur_Channel_GFP"]
+    window.viewer.layers["Step_00_raw_Channel_DAPI"].visible = True
+    show(1, channel="DAPI", step=(2, "mask"))
+    assert shown() == ["Step_00_raw_Channel_DAPI", "Step_02_mask_Channel_DAPI"]
+
+
+# ---- what is told to clients ----------------------------------------------------------
+
+
+def test_a_snapshot_says_all_and_holds_the_very_pixels(window: LiveWindow, show: Show) -> None:
+    sent = plane(4)
+    show(plane(3), channel="DAPI", well="A10", z_index=1)
+    show(sent, channel="DAPI", well="A2", z_index=2, paint=False)
+    (told,) = map(snapshot_of, window.scene.layers())
+    assert told.name == "Channel_DAPI"
+    assert told.axes == ("well", "z_index", "y", "x")
+    assert told.labels == {"well": ("A2", "A10"), "z_index": (1, 2)}
+    assert told.shape == (2, 2, 16, 24)
+    assert told.dtype == "<u2"
+    assert [components for components, _ in told.planes] == [
+        {"channel": "DAPI", "well": "A2", "z_index": 2},
+        {"channel": "DAPI", "well": "A10", "z_index": 1},
+    ]
+    assert told.planes[0][1] is sent
+    assert told.contrast_limits is not None
+
+
+def test_a_snapshot_of_rgb(window: LiveWindow, show: Show) -> None:
+    show(np.ones((16, 24, 3), np.uint8), z_index=1)
+    (told,) = map(snapshot_of, window.scene.layers())
+    assert told.axes == ("z_index", "y", "x", "c")
+    assert told.shape == (1, 16, 24, 3)
+    assert told.contrast_limits is None
