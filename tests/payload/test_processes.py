@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 import zlib
@@ -312,3 +313,38 @@ def test_a_process_that_ends_without_close_leaves_nothing(
     killed = mechanism == "posix" and end.startswith("os.")
     assert len(sweep()) == int(killed)
     assert not [name for name in os.listdir("/dev/shm") if "coverslip" in name]
+
+
+REFUSED = """
+    offer = decode_offer(bytes.fromhex(hear()))
+    if {user}:
+        os.setgroups([])
+        os.setgid({user})
+        os.setuid({user})
+    try:
+        ArenaReader.open(offer)
+        say("opened")
+    except ArenaUnreachable as error:
+        say(str(error))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_users_process_cannot_open_the_arena() -> None:
+    with Arena(1 << 20) as arena, Child(REFUSED.format(user=65534)) as stranger:
+        stranger.tell(hex_offer(arena.offer(0)))
+        assert "PermissionError" in stranger.hear()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a process-id namespace")
+def test_a_process_in_another_container_is_told_that_it_cannot() -> None:
+    container = ["unshare", "--pid", "--fork", "--mount-proc"]
+    tried = subprocess.run(
+        [*container, "true"], capture_output=True, text=True, timeout=DEADLINE, check=False
+    )
+    if tried.returncode:
+        pytest.skip(f"a process-id namespace cannot be had here: {tried.stderr.strip()}")
+    with Arena(1 << 20) as arena, Child(REFUSED.format(user=0), *container) as viewer:
+        viewer.tell(hex_offer(arena.offer(0)))
+        assert "cannot be opened here" in viewer.hear()
+        assert viewer.wait() == 0
