@@ -70,7 +70,7 @@ class Show:
         **components: Any,
     ) -> Placement:
         """Show a plane; a number stands for a plane of that value with one corner of 0."""
-        array = plane(pixels) if np.isscalar(pixels) else np.asarray(pixels)
+        array = plane(pixels) if isinstance(pixels, int) else np.asarray(pixels)
         source = Source(
             name=name,
             step_name=step[1] if step else None,

@@ -32,6 +32,12 @@ def values(window: LiveWindow) -> dict[str, Any]:
     return {n: v[steps[first + i]] for i, (n, v) in enumerate(zip(*grid, strict=True))}
 
 
+def follows(window: LiveWindow) -> bool:
+    """Return whether the sliders follow, and the button says the same."""
+    assert window.scene.bar._button.isChecked() == window.scene.following
+    return window.scene.following
+
+
 def slider_words(window: LiveWindow) -> list[str]:
     """Return what stands beside each slider that is shown, bottom last."""
     from qtpy.QtWidgets import QLabel
@@ -84,7 +90,7 @@ def test_an_axis_that_appears_late_grows_in_every_layer(window: LiveWindow, show
     show(12, channel="DAPI", z_index=2)
     window.viewer.layers["Channel_DAPI"].scale = (3, 0.5, 0.5)
     window.viewer.dims.set_current_step(0, 1)  # napari keeps the place in micrometres
-    assert not window.scene.following
+    assert not follows(window)
     show(20, channel="DAPI", z_index=1, timepoint=7)
     show(21, channel="DAPI", z_index=1, timepoint=8)
     assert window.viewer.dims.axis_labels == ("timepoint", "z_index", "y", "x")
@@ -176,7 +182,7 @@ def test_in_three_dimensions_the_stack_of_one_well_is_built(window: LiveWindow, 
     assert drawn(window, "Image")[:, 5, 5].tolist() == [21, 22, 23]
     show(99, well="A2", z_index=2)  # in view, though no slider stands at it
     assert drawn(window, "Image")[:, 5, 5].tolist() == [21, 99, 23]
-    assert window.scene.following
+    assert follows(window)
 
 
 def test_a_view_along_another_axis(window: LiveWindow, show: Show) -> None:
@@ -294,14 +300,13 @@ def test_sliders_follow_until_the_user_scrubs_and_again_when_asked(
     for z in (1, 3, 2):
         show(z, z_index=z)
         assert values(window) == {"z_index": z}
-    assert window.scene.following
+    assert follows(window)
     window.viewer.dims.set_current_step(0, 0)  # as the mouse, the keys and the animation do
-    assert not window.scene.following
+    assert not follows(window)
     show(4, z_index=4)
     assert values(window) == {"z_index": 1}
-    assert not window.scene.bar._button.isChecked()
     window.scene.bar._button.click()
-    assert window.scene.following
+    assert follows(window)
     show(5, z_index=5)
     assert values(window) == {"z_index": 5}
 
@@ -316,18 +321,18 @@ def test_neither_growth_nor_3d_nor_the_user_s_own_layer_is_a_scrub(
     window.viewer.dims.ndisplay = 2
     window.viewer.add_points(np.zeros((1, 2)))
     window.viewer.layers.remove("Points")
-    assert window.scene.following
+    assert follows(window)
 
 
 def test_the_key_switches_following(window: LiveWindow, show: Show) -> None:
     from coverslip.viewers.napari.bar import FOLLOW_KEY
 
     show(1, z_index=1)
-    action = window.viewer.keymap[window.viewer.keymap.__class__ and _key(FOLLOW_KEY)]
+    action = window.viewer.keymap[_key(FOLLOW_KEY)]
     action(window.viewer)
-    assert not window.scene.following
+    assert not follows(window)
     action(window.viewer)
-    assert window.scene.following
+    assert follows(window)
 
 
 def _key(text: str) -> Any:
@@ -410,7 +415,7 @@ def test_all_layers_deleted_or_cleared_start_anew(window: LiveWindow, show: Show
     show(8, z_index=1)
     show(9, z_index=2)
     assert drawn(window, "Image")[5, 5] == 9
-    assert window.scene.following
+    assert follows(window)
 
 
 def test_channels_add_up_in_their_colours(window: LiveWindow, show: Show) -> None:

@@ -109,12 +109,15 @@ class Scene:
             live.settle()
             if live.stale:
                 live.redraw()
-        now = time.monotonic()
-        if now - self._said >= WORDS:
-            # Each change of a text repaints the whole window, 10 ms under a software GL.
-            self._said = now
-            megabytes = self.projection.nbytes / 1e6
-            self.bar.say(f"{self._planes:,} planes    {megabytes:,.0f} MB" if self._planes else "")
+        if time.monotonic() - self._said >= WORDS:
+            self.say()
+
+    def say(self) -> None:
+        """Write on the bar how much has come."""
+        # Each change of a text repaints the whole window, 10 ms under a software GL.
+        self._said = time.monotonic()
+        megabytes = self.projection.nbytes / 1e6
+        self.bar.say(f"{self._planes:,} planes    {megabytes:,.0f} MB" if self._planes else "")
 
     def follow(self, following: bool = True) -> None:
         """Let the sliders go to each new plane, or leave them to the user."""

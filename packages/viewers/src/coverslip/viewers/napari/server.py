@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import time
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from coverslip.viewers.errors import NotInstalled
@@ -109,7 +110,6 @@ class NapariViewerServer(ViewerServer):
                 self.tick(BUDGET)
                 self._paint()
             except Exception as error:
-                # An exception that leaves a slot aborts the process: PyQt's rule.
                 logger.exception("drawing")
                 self.report_failure(f"drawing: {type(error).__name__}: {error}")
             finally:
@@ -123,6 +123,7 @@ class NapariViewerServer(ViewerServer):
         timer.timeout.connect(tick)
         wake.wanted.connect(soon, Qt.ConnectionType.QueuedConnection)
         self._wake_gui = wake
+        before, sys.excepthook = sys.excepthook, self._on_error
         self._application.lastWindowClosed.connect(self._application.quit)
         timer.start(0)
         self.set_state("ready")
@@ -131,6 +132,21 @@ class NapariViewerServer(ViewerServer):
         finally:
             self._wake_gui = None
             timer.stop()
+            sys.excepthook = before
+
+    def _on_error(
+        self,
+        kind: type[BaseException],
+        error: BaseException,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Report what left a slot of napari's or a plugin's; without a hook, PyQt aborts."""
+        from napari.utils.notifications import notification_manager
+
+        logger.error("in the window", exc_info=(kind, error, traceback))
+        self.report_failure(f"{kind.__name__}: {error}")
+        if isinstance(error, Exception):
+            notification_manager.receive_error(kind, error, traceback)
 
     def _close_window(self) -> None:
         window, self._window = self._window, None

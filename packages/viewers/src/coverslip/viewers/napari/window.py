@@ -72,6 +72,7 @@ class LiveWindow:
         # Sliders that are new have no place until their layout has been done.
         QApplication.sendPostedEvents()
         self.paint()
+        self.scene.say()
         buffer = QBuffer()
         buffer.open(QIODevice.OpenModeFlag.WriteOnly)
         self._main.grab().save(buffer, "PNG")
