@@ -35,6 +35,7 @@ _BURST_REQUESTS: Final = 16
 
 # Milliseconds. While data is held back, a lost wake-up must not hold it back for good.
 _HELD_BACK: Final = 250
+_HOUSEKEEPING: Final = 1000
 _JOIN_SECONDS: Final = 10.0
 _QUIET_SECONDS: Final = 5.0
 
@@ -59,6 +60,7 @@ class Loop(ABC):
         self._last_error: str | None = None
         self._quiet_until = -math.inf
         self._born = time.monotonic()
+        self._house_due = -math.inf
         self._pid = os.getpid()
         self._close_lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -100,6 +102,12 @@ class Loop(ABC):
         changed.
         """
         return True
+
+    def housekeeping(self) -> None:  # noqa: B027 - a hook, empty by default
+        """Look after what nobody sends a message about; called about once a second.
+
+        A foreign loop calls it as often as it calls `poll_once`, once a second at most.
+        """
 
     # What any thread may ask and tell.
 
@@ -265,9 +273,10 @@ class Loop(ABC):
         bound, dispatch = self._bound, self._dispatch
         assert bound is not None
         assert dispatch is not None
+        self._keep_house()
         accepts = self.accepts_data()
-        if not accepts and timeout < 0:
-            timeout = _HELD_BACK
+        if timeout < 0:
+            timeout = _HOUSEKEEPING if accepts else _HELD_BACK
         ready = bound.wait(0 if self._stop else timeout, data=accepts)
         served = bound.authenticator.answer() if ready.peers else 0
         done = dispatch.answer_late()
@@ -283,6 +292,16 @@ class Loop(ABC):
         if self._stop:
             self.stopped.set()
         return served
+
+    def _keep_house(self) -> None:
+        now = time.monotonic()
+        if now < self._house_due:
+            return
+        self._house_due = now + _HOUSEKEEPING / 1000
+        try:
+            self.housekeeping()
+        except Exception:
+            logger.exception("housekeeping failed; the server goes on")
 
     def _take_data(self, bound: Bound) -> int:
         enough = time.monotonic() + _BURST_SECONDS
