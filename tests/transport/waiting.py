@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from coverslip.transport import ZMQServer
+
 T = TypeVar("T")
 
 DEADLINE = 20.0
@@ -22,3 +24,13 @@ def eventually(condition: Callable[[], T], what: str, timeout: float = DEADLINE)
         assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
         _pause.wait(0.005)
     return value
+
+
+def turning(server: ZMQServer, condition: Callable[[], T], what: str) -> T:
+    """Do as `eventually`, turning a server that has no thread meanwhile."""
+
+    def turn() -> T:
+        server.poll_once()
+        return condition()
+
+    return eventually(turn, what)

@@ -82,6 +82,7 @@ class Bound:
         # A process that ends without close still takes its file along, unless it is killed.
         self._remove = weakref.finalize(self, _remove_own, self.connection, os.getpid())
         self._watches_data = True
+        self._data_fileno = cast("int", self.data.getsockopt(zmq.FD))
         self._poller = zmq.Poller()
         for socket in (self.authenticator.socket, self.control, self.data):
             self._poller.register(socket, zmq.POLLIN)
@@ -98,9 +99,14 @@ class Bound:
             Whether the data socket is of interest now.
         """
         if data is not self._watches_data:
+            # Held back, the socket itself must still be turned: a peer that comes is only
+            # subscribed to when it is, so its descriptor is watched instead.
             self._poller.modify(self.data, zmq.POLLIN if data else 0)
+            self._poller.modify(self._data_fileno, 0 if data else zmq.POLLIN)
             self._watches_data = data
         ready = {socket for socket, _ in self._poller.poll(timeout)}
+        if not data:
+            self.data.getsockopt(zmq.EVENTS)
         if self._wake_receiver.fileno() in ready:
             self._drain()
         return Ready(self.authenticator.socket in ready, self.control in ready, self.data in ready)

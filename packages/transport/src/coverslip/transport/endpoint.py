@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import struct
 from typing import Final
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
@@ -147,7 +148,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 def _key_bytes(what: str, text: str) -> bytes:
     try:
         key = z85.decode(text.encode("ascii"))
-    except (ValueError, KeyError, UnicodeEncodeError):
+    # struct.error: five characters that are more than 32 bits.
+    except (ValueError, KeyError, struct.error):
         key = b""
     if len(key) != _KEY_BYTES:
         raise AddressError(f"the {what} is not a Z85 key of {_KEY_BYTES} bytes")

@@ -32,6 +32,14 @@ Context: TypeAlias = zmq.Context[Socket]
 HIGH_WATER: Final = 1000
 """Messages that a data socket holds; bytes in flight are the stream's to bound."""
 
+_UNREAD: Final = 8 * HIGH_WATER
+"""Messages that a server's data socket holds for each sender.
+
+When they are reached, libzmq stops reading that connection, heartbeats included, and both ends
+take a slow peer for a frozen one: 600 ms later the connection is cut. Senders that bound what is
+unread (as the streams of coverslip.viewers do) never get there.
+"""
+
 HEARTBEAT_INTERVAL: Final = 200
 HEARTBEAT_TIMEOUT: Final = 600
 """Milliseconds. A frozen peer keeps its TCP connection: only a missed heartbeat tells."""
@@ -56,7 +64,7 @@ def open_context() -> Context:
 def open_data(context: Context, keys: KeyPair) -> Socket:
     """Return a server's SUB, to bind: it takes in whatever streams send."""
     socket = _server(context.socket(zmq.SUB), keys)
-    socket.rcvhwm = HIGH_WATER
+    socket.rcvhwm = _UNREAD
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_FRAME)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
