@@ -1,4 +1,4 @@
-"""Does the thousandth plane of a layer cost napari more than the tenth?"""
+"""Whether the thousandth plane of a layer costs napari more than the tenth."""
 
 from __future__ import annotations
 
@@ -52,7 +52,6 @@ def follow_costs(*, following: bool) -> list[float]:
     viewer = napari.Viewer()
     scene = Scene(viewer)
     scene.follow(following)
-    application = QApplication.instance()
     costs = []
     for number in range(PLANES):
         placement = place(
@@ -67,9 +66,9 @@ def follow_costs(*, following: bool) -> list[float]:
         began = time.perf_counter()
         scene.insert(placement, pixels[number % len(pixels)], "", (0.0, 4095.0))
         scene.paint()
-        application.processEvents()
+        QApplication.processEvents()
         costs.append(time.perf_counter() - began)
     scene.close()
     viewer.close()
-    application.processEvents()
+    QApplication.processEvents()
     return costs

@@ -24,6 +24,9 @@ from coverslip.transport import Endpoint
 from coverslip.viewers.stream import Picture, Stream
 from coverslip.viewers.target import RemoteTarget
 
+SOURCES = 256 << 20
+"""Bytes of planes to send from in turn."""
+
 FLUSH_TIMEOUT = 60.0
 PIPE_TIMEOUT = 60.0
 PACE = 400.0
@@ -42,9 +45,10 @@ class Measured(NamedTuple):
 
 
 def planes_of(edge: int) -> list[NDArray[np.uint16]]:
-    """Return a few different planes, so that no cache holds the source."""
+    """Return different planes, more than a cache holds: what a pipeline computes is not there."""
     noise = np.random.default_rng(3)
-    return [noise.integers(0, 4096, (edge, edge), np.uint16) for _ in range(4)]
+    count = max(4, min(64, SOURCES // (edge * edge * 2)))
+    return [noise.integers(0, 4096, (edge, edge), np.uint16) for _ in range(count)]
 
 
 @contextmanager
@@ -87,7 +91,7 @@ def memcpy(edge: int, count: int, *, fresh: bool = False) -> Measured:
 
 
 def segments(edge: int, count: int) -> Measured:
-    """A fresh shared-memory segment an image, unlinked by the receiver."""
+    """Send a fresh shared-memory segment an image, unlinked by the receiver."""
     sources = planes_of(edge)
     with process(receiver.serve_segments) as pipe:
         receive(pipe)
@@ -117,25 +121,28 @@ def inline(edge: int, count: int, scheme: str) -> Measured:
     sources = planes_of(edge)
     with tempfile.TemporaryDirectory() as folder:
         where = f"ipc://{Path(folder, 'bench')}" if scheme == "ipc" else "tcp://127.0.0.1:*"
-        with process(receiver.serve_inline, where) as pipe, zmq.Context() as context:
-            with context.socket(zmq.PUSH) as socket:
-                socket.sndhwm = 4
-                socket.linger = 0
-                socket.connect(receive(pipe))
-                held = []
-                for rounds, warm in ((8, True), (count, False)):
-                    pipe.send(rounds)
-                    held.clear()
-                    began, cpu = time.monotonic_ns(), time.process_time()
-                    for number in range(rounds):
-                        call = time.perf_counter()
-                        socket.send(sources[number % len(sources)], copy=False)
-                        held.append(time.perf_counter() - call)
-                    last, theirs = receive(pipe)
-                    if warm:
-                        before = theirs
-                cpu = time.process_time() - cpu + theirs - before
-    return Measured((last - began) / 1e9 / count, statistics.median(held), cpu / count)
+        with (
+            process(receiver.serve_inline, where) as pipe,
+            zmq.Context() as context,
+            context.socket(zmq.PUSH) as socket,
+        ):
+            socket.sndhwm = 4
+            socket.linger = 0
+            socket.connect(receive(pipe))
+            held: list[float] = []
+            before = 0.0
+            for rounds in (8, count):
+                pipe.send(rounds)
+                held.clear()
+                began, cpu = time.monotonic_ns(), time.process_time()
+                for number in range(rounds):
+                    call = time.perf_counter()
+                    socket.send(memoryview(sources[number % len(sources)]), copy=False)
+                    held.append(time.perf_counter() - call)
+                last, theirs = receive(pipe)
+                spent = time.process_time() - cpu + theirs - before
+                before = theirs
+    return Measured((last - began) / 1e9 / count, statistics.median(held), spent / count)
 
 
 class Ours:
@@ -196,7 +203,7 @@ def computed(edge: int, count: int, *, in_place: bool) -> Measured:
         result = np.zeros_like(sources[0])
 
         def one(number: int) -> None:
-            a, b = sources[number % 4], sources[(number + 1) % 4]
+            a, b = sources[number % len(sources)], sources[(number + 1) % len(sources)]
             if in_place:
                 slot = sender.stream.allocate(a.shape, a.dtype)
                 sender.show(np.add(a, b, out=slot))

@@ -102,12 +102,15 @@ def main() -> None:
     parser.add_argument("--title")
     parser.add_argument("--log")
     parser.add_argument("--slow", type=float, default=0.0)
+    parser.add_argument("--say", action="store_true", help="print the coverslip:// line")
     options = parser.parse_args()
     with HeadlessServer(
         port=options.port, title=options.title, launch_id=options.launch_id, slow=options.slow
     ) as server:
         signal.signal(signal.SIGTERM, lambda *_: server.request_stop())
-        server.bind()
+        connection = server.bind()
+        if options.say:
+            print(connection.endpoint.to_url(), flush=True)
         if (parent := launching_parent()) is not None:
             die_with_parent(parent, server.request_stop)
         server.start()

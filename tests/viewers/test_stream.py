@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -17,8 +20,9 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Source, UnsupportedArray
-from coverslip.transport import Clear, Done, Ping, Pong, request
+from coverslip.transport import Clear, Done, Endpoint, Ping, Pong, request
 from coverslip.viewers import StreamClosed, View, ViewerGone
+from coverslip.viewers.messages import DescribeLayers, Layers
 from coverslip.viewers.stream import Picture, Stream
 from coverslip.viewers.target import RemoteTarget
 from tests.viewers.headless import PNG, HeadlessServer, HeadlessVisualizer, serving
@@ -75,8 +79,8 @@ class TestDelivery:
         assert stream.flush(DEADLINE) == (20, 20, 0, 0)
         (layer,) = server.projection
         held = {key[0]: pixels for key, pixels in layer.store.snapshot()}
-        assert {well: zlib.crc32(pixels) for well, pixels in held.items()} == {
-            well: zlib.crc32(pixels) for well, pixels in sent.items()
+        assert {well: zlib.crc32(pixels.tobytes()) for well, pixels in held.items()} == {
+            well: zlib.crc32(pixels.tobytes()) for well, pixels in sent.items()
         }
 
     def test_the_copy_is_taken_before_send_returns(
@@ -97,7 +101,7 @@ class TestDelivery:
             lambda a: a.astype(">u2"),
             lambda a: a[::-1, ::2],
             lambda a: np.broadcast_to(a[0], a.shape),
-            lambda a: np.asfortranarray(a),
+            np.asfortranarray,
             lambda a: a.astype(np.float16),
             lambda a: a > 100,
         ],
@@ -162,6 +166,51 @@ class TestDelivery:
                 send(stream, plane(number), z_index=number)
             assert stream.close(DEADLINE) == (60, 60, 0, 0)
             assert all(len(next(iter(each.projection)).store) == 30 for each in (one, two))
+
+
+@pytest.mark.allow_leak(
+    "threads", "files", reason="pyzmq keeps one thread for buffers sent without a copy"
+)
+class TestInline:
+    """A viewer in another pid namespace, as in a container: it cannot reach the arena."""
+
+    @pytest.fixture
+    def endpoint(self, runtime_folder: Path, free_port: Callable[[], int]) -> Iterator[Endpoint]:
+        unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        if (
+            shutil.which("unshare") is None
+            or subprocess.run([*unshare, "true"], check=False).returncode
+        ):
+            pytest.skip("a pid namespace needs Linux, util-linux and root")
+        port = str(free_port())
+        viewer = subprocess.Popen(
+            [*unshare, sys.executable, "-m", "tests.viewers.headless", "--say", "--port", port],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert viewer.stdout is not None
+        yield Endpoint.from_url(viewer.stdout.readline().strip())
+        viewer.kill()
+        viewer.wait(DEADLINE)
+        viewer.stdout.close()
+
+    def test_pixels_travel_in_the_message_and_are_the_same(self, endpoint: Endpoint) -> None:
+        stream = Stream([RemoteTarget(endpoint)])
+        sent = {number: plane(number, edge) for number, edge in enumerate((8, 64, 512, 2048))}
+        stream.send([Picture({"n": number}, pixels) for number, pixels in sent.items()], Source())
+        assert stream.flush(DEADLINE) == (4, 4, 0, 0)
+        layers = request(endpoint, DescribeLayers(checksums=True), Layers, timeout=10).layers
+        assert {one.components["n"]: one.crc32 for layer in layers for one in layer.planes} == {
+            number: zlib.crc32(pixels.tobytes()) for number, pixels in sent.items()
+        }
+        stream.close()
+
+    def test_what_is_under_way_stays_within_the_budget(self, endpoint: Endpoint) -> None:
+        stream = Stream([RemoteTarget(endpoint)], budget=1 << 20)
+        for number in range(100):
+            send(stream, plane(number, edge=256), n=number)
+            assert stream.statistics().bytes_in_flight <= 1 << 20
+        assert stream.close(DEADLINE) == (100, 100, 0, 0)
 
 
 class TestAllocate:
@@ -291,9 +340,6 @@ class TestFaults:
     def test_a_killed_producer_leaves_nothing_in_the_viewer(
         self, visualizer: HeadlessVisualizer
     ) -> None:
-        import subprocess
-        import sys
-
         port = visualizer.port
         producer = subprocess.Popen(
             [sys.executable, "-m", "tests.viewers.producer", str(port)],
@@ -377,7 +423,7 @@ class TestQuestions:
         (layer,) = view.layers(checksums=True)
         assert layer.name == "Step_00_raw_Channel_DAPI"
         assert [(one.components["z_index"], one.crc32) for one in layer.planes] == [
-            (z, zlib.crc32(volume[z])) for z in range(5)
+            (z, zlib.crc32(volume[z].tobytes())) for z in range(5)
         ]
         view.close()
 

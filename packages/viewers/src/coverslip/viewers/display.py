@@ -1,4 +1,4 @@
-"""Is there a display to open a window on?
+"""Whether there is a display to open a window on.
 
 Qt aborts the process when it cannot reach its display, with a message about
 plugins. So it is looked at before: by whoever starts a viewer, for an error in

@@ -25,7 +25,6 @@ from collections import deque
 from typing import NamedTuple, TypeVar
 
 import msgspec
-from zmq import MessageTracker
 
 from coverslip.payload import Arena, Batch, Inline, Offer, Plane, Slot, Source, encode
 from coverslip.transport import (
@@ -66,6 +65,13 @@ ABSENT_INTERVAL = 0.25
 
 REPORT_INTERVAL = 0.25
 """How often the viewer is asked for its counts while planes are under way."""
+
+WINDOW = 512
+"""Planes that the viewer may have been sent and not yet read.
+
+A viewer's queue must never be full: ZeroMQ then stops reading that connection, heartbeats
+included, and a viewer that is merely slow is cut off as if it were frozen (measured).
+"""
 
 CONTROL_TIMEOUT = 2.0
 FLUSH_SLICE = 1.0
@@ -146,7 +152,8 @@ class Lane:
         self._epoch = 0
         self._inline = False
         self._pending: deque[Parcel] = deque()
-        self._in_flight: deque[tuple[MessageTracker, list[Slot]]] = deque()
+        self._credit = WINDOW
+        self._in_flight: deque[tuple[int, list[Slot]]] = deque()
         self._bursting = 0
         self._closing = threading.Event()
         self._kick = threading.Event()
@@ -191,6 +198,8 @@ class Lane:
         if self._state is not LaneState.LIVE:
             return
         while self._pending:
+            if self._credit <= 0 and not self._read_on():
+                return
             try:
                 self._send(self._pending[0])
             except QueueFull:
@@ -198,14 +207,20 @@ class Lane:
             except NotListening:
                 self._lose("the viewer stopped listening")
                 return
-            self._pending.popleft()
+            self._credit -= len(self._pending.popleft().planes)
         self._changed.notify_all()
 
-    def reap(self) -> None:
-        """Give back the slots of inline frames that have left this process."""
-        while self._in_flight and self._in_flight[0][0].done:
-            for slot in self._in_flight.popleft()[1]:
-                self._arena.release(slot, self.index)
+    def _read_on(self) -> bool:
+        """Look how far the viewer has read; whether it may be sent more."""
+        if self._inline:
+            unread = sum(len(slots) for _, slots in self._in_flight)
+            self._kick.set()
+        else:
+            # A copied plane's lease is over; what is queued here is leased and not sent.
+            queued = sum(len(parcel.planes) for parcel in self._pending)
+            unread = self._arena.leases(self.index) - queued
+        self._credit = WINDOW - unread
+        return self._credit > 0
 
     def _send(self, parcel: Parcel) -> None:
         publisher = self._publisher
@@ -228,10 +243,10 @@ class Lane:
                 msgspec.structs.replace(batch, planes=planes),
                 [self._arena.view(slot) for slot in slots],
             )
-            # Not copied: the slot stays leased until the last byte is on its way.
-            tracker = publisher.send(frames, copy=False, track=True)
-            if tracker is not None:
-                self._in_flight.append((tracker, slots))
+            # Not copied: the slot stays leased until the viewer says that it has the plane, so
+            # that what waits in sockets at either end is within the arena's budget.
+            publisher.send(frames, copy=False)
+            self._in_flight.append((batch.sequence + len(slots), slots))
         else:
             publisher.send(encode(batch))
         self.account.publish(len(parcel.planes))
@@ -323,7 +338,7 @@ class Lane:
                 self._state = LaneState.CONNECTING
 
     def _bury(self) -> None:
-        """The viewer's process ended: close its account and its socket."""
+        """Close the account and the socket of a viewer whose process ended."""
         publisher, self._publisher, self._endpoint = self._publisher, None, None
         with self._changed:
             if publisher is not None:
@@ -360,6 +375,7 @@ class Lane:
             if self._inline:
                 logger.info("pixels travel inline to %s: %s", self._address, attached.reason)
             self._connection = connection
+            self._credit = WINDOW
             self._state = LaneState.LIVE
             self.drain()
             self._changed.notify_all()
@@ -367,11 +383,11 @@ class Lane:
     def _tend(self) -> None:
         with self._changed:
             self.drain()
-            self.reap()
+            interval = BUSY_INTERVAL if self._in_flight else REPORT_INTERVAL
             due = (
                 self._state is LaneState.LIVE
                 and self.account.unsettled > 0
-                and time.monotonic() - self._reported > REPORT_INTERVAL
+                and time.monotonic() - self._reported > interval
             )
         if due:
             try:
@@ -391,6 +407,10 @@ class Lane:
         if counts is not None:
             with self._changed:
                 self.account.reported(counts)
+                while self._in_flight and self._in_flight[0][0] <= counts.next:
+                    for slot in self._in_flight.popleft()[1]:
+                        self._arena.release(slot, self.index)
+                self.drain()
 
     # ---- any thread -------------------------------------------------------------------
 

@@ -150,7 +150,8 @@ class ViewerServer(ZMQServer):
 
     def handlers(self) -> dict[type[Request], Callable[[Any], Reply | Future[Reply]]]:
         """Return what this server answers, by request type."""
-        return super().handlers() | {
+        return {
+            **super().handlers(),
             Clear: lambda _: self.on_gui(self._clear),
             Screenshot: lambda _: self.on_gui(lambda: Picture(png=self.take_screenshot())),
             DescribeLayers: self._describe,
@@ -275,7 +276,7 @@ class ViewerServer(ZMQServer):
         return limits
 
     def arrived(self) -> None:
-        """Overridable: planes were put into the inbox (server thread); wakes a GUI that sleeps."""
+        """Wake a GUI that sleeps: planes were put into the inbox. For a subclass; server thread."""
 
     # ---- any thread -------------------------------------------------------------------
 
@@ -374,7 +375,8 @@ class ViewerServer(ZMQServer):
         def hand_on(done: Future[list[LayerSnapshot]]) -> None:
             try:
                 self._clerk.submit(describe, done.result())
-            except Exception as error:  # the GUI failed, or the viewer is closing
+            except Exception as error:
+                logger.debug("layers cannot be described", exc_info=True)
                 answer.set_exception(error)
 
         def describe(snapshots: list[LayerSnapshot]) -> None:

@@ -36,7 +36,7 @@ from coverslip.payload import (
     Value,
     wire_dtype,
 )
-from coverslip.transport import Delivery, identify
+from coverslip.transport import Delivery, Identity, identify
 from coverslip.viewers.errors import StreamClosed
 from coverslip.viewers.lane import Lane, Parcel
 from coverslip.viewers.target import Target
@@ -179,7 +179,7 @@ class Stream:
         self._full_since: float | None = None
         self._recent: deque[tuple[float, int]] = deque(maxlen=4096)
         self._arena = Arena(self._budget, lanes=max(1, len(self._targets)))
-        owner = identify(self._pid)
+        owner = identify(self._pid) or Identity(self._pid, 0.0)
         producer = self._producer or f"{psutil.Process().name()} (pid {self._pid})"
         self._lanes = [
             Lane(
@@ -327,7 +327,6 @@ class Stream:
             with self._lock:
                 for lane in self._lanes:
                     lane.drain()
-                    lane.reap()
             self._closed.wait(nap)
             nap = min(2 * nap, LONGEST_NAP)
         return None

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
@@ -16,6 +16,8 @@ from coverslip.transport import (
     Delivery,
     Done,
     Picture,
+    Reply,
+    Request,
     Screenshot,
     TransportError,
     request,
@@ -27,6 +29,8 @@ from coverslip.viewers.stream import Statistics, Stream
 from coverslip.viewers.visualizer import StreamVisualizer
 
 __all__ = ["View"]
+
+R = TypeVar("R", bound=Reply)
 
 ANSWER_TIMEOUT = 30.0
 """Seconds for a question that the GUI answers: it may be drawing, or hashing gigabytes."""
@@ -193,7 +197,7 @@ class View:
         """Take away every layer that came through coverslip."""
         self._ask(Clear(), Done)
 
-    def _ask(self, question: Any, answer: type[Any]) -> Any:
+    def _ask(self, question: Request, answer: type[R]) -> R:
         try:
             return request(self.visualizer.endpoint, question, answer, timeout=ANSWER_TIMEOUT)
         except TransportError as error:

@@ -175,6 +175,7 @@ class StreamVisualizer:
             self._error = error
             self._launched = None
             logger.error("the %s viewer did not start: %s", self.kind, error)
+            logger.debug("it did not start", exc_info=True)
 
     def _command(self, launch_id: str, log: Path) -> list[str]:
         command = [sys.executable, "-m", self.module, "--launch-id", launch_id]
