@@ -222,4 +222,4 @@ def test_bytes_and_forgetting() -> None:
     assert [kept.name for kept in projection.layers] == ["Channel_w2"]
     assert projection.axes.names == ("z_index",)
     projection.clear()
-    assert (projection.layers, projection.axes.names, projection.nbytes) == ((), (), 0)
+    assert (len(projection), len(projection.axes), projection.nbytes) == (0, 0, 0)

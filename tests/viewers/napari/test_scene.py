@@ -213,6 +213,8 @@ def test_a_collision_is_counted_and_named_once_a_burst(
         show(2, z_index=1, origin="b.tif")
         show(3, z_index=1, origin="c.tif")
     assert window.scene.projection.collisions == 2
+    window.scene.say()
+    assert "2 collisions" in window.scene.bar._words.text()
     assert [record.message for record in caplog.records if "replaced" in record.message] == [
         "1 plane(s) replaced one of another step or output; the last: b.tif replaced a.tif"
     ]
@@ -411,6 +413,7 @@ def test_all_layers_deleted_or_cleared_start_anew(window: LiveWindow, show: Show
     window.scene.clear()
     show.paint()
     assert list(window.viewer.layers) == [mine]
+    assert window.viewer.canvas.overlays.text.text == "waiting for the first plane"
     assert window.scene.projection.nbytes == 0
     show(8, z_index=1)
     show(9, z_index=2)
@@ -430,6 +433,19 @@ def test_channels_add_up_in_their_colours(window: LiveWindow, show: Show) -> Non
     ]
 
 
+def test_many_layers_are_warned_of(
+    window: LiveWindow, show: Show, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("coverslip.viewers.napari.scene.MANY", 3)
+    with caplog.at_level(logging.WARNING):
+        for well in ("A1", "A2", "A3", "A4"):
+            show(1, well=well, modes={"well": "separate"})
+    warned = [record.message for record in caplog.records if "napari slow" in record.message]
+    assert warned == [
+        "3 layers, which makes napari slow: give a component the mode stack (well make layers now)"
+    ]
+
+
 def test_the_latest_step_is_looked_at_unless_the_user_says_otherwise(
     window: LiveWindow, show: Show
 ) -> None:
@@ -441,6 +457,15 @@ def test_the_latest_step_is_looked_at_unless_the_user_says_otherwise(
     show(1, channel="GFP", step=(0, "raw"))
     show(1, channel="GFP", step=(1, "blur"))
     assert shown() == ["Step_01_blur_Channel_DAPI", "Step_01_blur_Channel_GFP"]
+    assert [layer.name.split("_Channel_") for layer in window.viewer.layers] == [
+        ["Step_00_raw", "DAPI"],
+        ["Step_00_raw", "GFP"],
+        ["Step_01_blur", "DAPI"],
+        ["Step_01_blur", "GFP"],
+    ]
+    active = window.viewer.layers.selection.active
+    assert active is not None
+    assert active.name == "Step_01_blur_Channel_DAPI"
     window.viewer.layers["Step_00_raw_Channel_DAPI"].visible = True
     show(1, channel="DAPI", step=(2, "mask"))
     assert shown() == ["Step_00_raw_Channel_DAPI", "Step_02_mask_Channel_DAPI"]

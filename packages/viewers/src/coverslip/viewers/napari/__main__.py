@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("coverslip").setLevel(options.log_level)
+    # vispy writes its lines itself: once is enough.
+    logging.getLogger("vispy").propagate = False
     # What napari's dependencies deprecate among themselves is not for a user's log.
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)

@@ -30,6 +30,11 @@ __all__ = ["Scene"]
 
 logger = logging.getLogger(__name__)
 
+WAITING = "waiting for the first plane"
+
+MANY = 64
+"""Layers of which a warning is due: each one more makes all of napari slower (its issue 8421)."""
+
 WORDS = 0.25
 """Seconds between two changes of the bar's words."""
 
@@ -64,7 +69,7 @@ class Scene:
         viewer.bind_key(FOLLOW_KEY, lambda _: self.follow(not self.following), overwrite=True)
         viewer.layers.events.removed.connect(self._on_removed)
         text = viewer.canvas.overlays.text
-        text.visible, text.position, text.text = True, "top_left", "waiting for the first plane"
+        text.visible, text.position, text.text = True, "top_left", WAITING
 
     def insert(
         self, placement: Placement, pixels: NDArray[Any], origin: str, limits: Limits | None
@@ -117,7 +122,10 @@ class Scene:
         # Each change of a text repaints the whole window, 10 ms under a software GL.
         self._said = time.monotonic()
         megabytes = self.projection.nbytes / 1e6
-        self.bar.say(f"{self._planes:,} planes    {megabytes:,.0f} MB" if self._planes else "")
+        words = [f"{self._planes:,} planes", f"{megabytes:,.0f} MB"]
+        if self.projection.collisions:
+            words.insert(1, f"{self.projection.collisions:,} collisions")
+        self.bar.say("    ".join(words) if self._planes else "")
 
     def follow(self, following: bool = True) -> None:
         """Let the sliders go to each new plane, or leave them to the user."""
@@ -166,15 +174,25 @@ class Scene:
         for other in hide:
             other.show(False)
         first = not self._live
+        layers, selected = self.viewer.layers, self.viewer.layers.selection.active
+        kin = [one.image for one in self._live.values() if _picture(one.layer) == _picture(layer)]
+        # The channels of one step stand together, whatever order they come in.
+        place = 1 + max((layers.index(image) for image in kin), default=len(layers) - 1)
         self._live[layer.key] = live
-        selected = self.viewer.layers.selection.active
         with self._sliders.moving():
-            self.viewer.add_layer(live.image)
-            if selected is not None:
+            layers.insert(place, live.image)
+            if selected is not None and not any(other.image is selected for other in hide):
                 # Whoever is at the controls of one layer keeps them when another comes.
-                self.viewer.layers.selection.active = selected
+                layers.selection.active = selected
         if first:
             self._values.update()
+        if len(self._live) == MANY:
+            logger.warning(
+                "%d layers, which makes napari slow: give a component the mode stack (%s make "
+                "layers now)",
+                MANY,
+                ", ".join(layer.components) or "names",
+            )
         return live
 
     def _grow(self, target: Mapping[str, Value] = MappingProxyType({})) -> None:
@@ -211,6 +229,7 @@ class Scene:
         if not self._live:
             self._sliders.grid = Grid()
             self._newest = None
+            self.viewer.canvas.overlays.text.text = WAITING
 
     # ---- following --------------------------------------------------------------------
 

@@ -21,10 +21,13 @@ __all__ = ["NapariViewerServer"]
 logger = logging.getLogger(__name__)
 
 REPAINT_MS = 50
-"""The least time between two repaints, and the longest until a plane that came is inserted."""
+"""The least time between two repaints."""
 
 BUDGET = 0.02
 """Seconds of inserting in one tick: the rest of a repaint's 50 ms is the user's."""
+
+IDLE_MS = 250
+"""Pause between ticks while nothing comes: what does come ends it, a signal waits that long."""
 
 BACKLOG_MS = 4
 """Pause between ticks while planes wait: long enough for Qt to see to the mouse."""
@@ -102,19 +105,21 @@ class NapariViewerServer(ViewerServer):
             if self._in_tick:  # a dialog of napari's runs a loop of its own inside ours
                 return
             self._in_tick = True
+            pause = REPAINT_MS
             try:
                 if self.stopped.is_set():
                     self._application.quit()
                     return
                 self._woken = False
-                self.tick(BUDGET)
-                self._paint()
+                inserted = self.tick(BUDGET)
+                if self._paint() and not inserted:
+                    pause = IDLE_MS
             except Exception as error:
                 logger.exception("drawing")
                 self.report_failure(f"drawing: {type(error).__name__}: {error}")
             finally:
                 self._in_tick = False
-                timer.start(BACKLOG_MS if self.waiting else REPAINT_MS)
+                timer.start(BACKLOG_MS if self.waiting else pause)
 
         def soon() -> None:
             if timer.remainingTime() > BACKLOG_MS:
@@ -189,11 +194,14 @@ class NapariViewerServer(ViewerServer):
             raise RuntimeError("the window is closed")
         return self._window
 
-    def _paint(self) -> None:
-        if (time.monotonic() - self._painted) * 1000 >= REPAINT_MS:
-            self._shown.paint()
-            # From the end of one to the start of the next: a slow repaint leaves room as well.
-            self._painted = time.monotonic()
+    def _paint(self) -> bool:
+        """Repaint, unless the last time was just now; whether it did."""
+        if (time.monotonic() - self._painted) * 1000 < REPAINT_MS:
+            return False
+        self._shown.paint()
+        # From the end of one to the start of the next: a slow repaint leaves room as well.
+        self._painted = time.monotonic()
+        return True
 
 
 class _StoppingOnSignals:

@@ -43,8 +43,8 @@ class ValueLabels:
         """Write every label anew."""
         grid = self._sliders.grid
         first = self._viewer.dims.ndim - len(grid.names) - 2
-        if first < 0:  # between two states of napari's own: it comes again
-            return
+        if first < 0 or len(self._dims.slider_widgets) != self._viewer.dims.ndim:
+            return  # between two states of napari's own: it comes again
         steps = self._viewer.dims.current_step
         width = 0
         labels = []
