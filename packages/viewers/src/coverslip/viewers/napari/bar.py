@@ -9,6 +9,8 @@ __all__ = ["FOLLOW_KEY", "LiveBar"]
 
 FOLLOW_KEY = "Shift-F"
 
+FOLLOWING, PAUSED = "●  following the newest plane", "▶  follow again"
+
 
 class LiveBar(QWidget):
     """A button that shows and switches following, and one line of words. GUI thread only."""
@@ -24,20 +26,24 @@ class LiveBar(QWidget):
         self._words = QLabel()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 2, 8, 2)
-        layout.addWidget(self._button)
-        layout.addStretch(1)
+        layout.setSpacing(12)
         layout.addWidget(self._words)
+        # Rightmost and of one width, so that it does not move under the mouse as words grow.
+        layout.addWidget(self._button)
         self.set_following(True)
 
     def set_following(self, following: bool) -> None:
         """Show whether the sliders follow."""
         self._button.setChecked(following)
-        self._button.setText("●  following the newest plane" if following else "▶  follow again")
+        self._button.setText(FOLLOWING if following else PAUSED)
         color = "#5ad469" if following else "#f0b429"
         self._button.setStyleSheet(
             f"QPushButton {{ color: {color}; background: transparent; padding: 2px 8px;"
             f" border: 1px solid {color}; border-radius: 4px }}"
         )
+        self._button.ensurePolished()
+        width = self._button.fontMetrics().horizontalAdvance(FOLLOWING)
+        self._button.setMinimumWidth(width + 28)  # the style's padding and border, both sides
         self._button.setToolTip(
             f"The sliders go to each plane as it comes, until you move one. ({FOLLOW_KEY})"
             if following
