@@ -118,7 +118,7 @@ def segments(edge: int, count: int) -> Measured:
 
 def inline(edge: int, count: int, scheme: str) -> Measured:
     """Plain ZeroMQ, pixels in the message, no keys."""
-    sources = planes_of(edge)
+    sources: list[Any] = list(planes_of(edge))
     with tempfile.TemporaryDirectory() as folder:
         where = f"ipc://{Path(folder, 'bench')}" if scheme == "ipc" else "tcp://127.0.0.1:*"
         with (
@@ -137,7 +137,7 @@ def inline(edge: int, count: int, scheme: str) -> Measured:
                 began, cpu = time.monotonic_ns(), time.process_time()
                 for number in range(rounds):
                     call = time.perf_counter()
-                    socket.send(memoryview(sources[number % len(sources)]), copy=False)
+                    socket.send(sources[number % len(sources)], copy=False)
                     held.append(time.perf_counter() - call)
                 last, theirs = receive(pipe)
                 spent = time.process_time() - cpu + theirs - before

@@ -6,7 +6,6 @@ decodes, copies and projects, and settles what it has. What it adds is a clock.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from multiprocessing.connection import Connection
@@ -110,7 +109,7 @@ def serve_inline(pipe: Connection, endpoint: str) -> None:
     with zmq.Context() as context, context.socket(zmq.PULL) as socket:
         socket.rcvhwm = 4
         socket.bind(endpoint)
-        pipe.send(os.fsdecode(socket.last_endpoint).rstrip("\0"))
+        pipe.send(bytes(socket.getsockopt(zmq.LAST_ENDPOINT)).decode().rstrip("\0"))
         while (planes := pipe.recv()) != "stop":
             buffer: NDArray[Any] | None = None
             for _ in range(planes):

@@ -300,10 +300,9 @@ class Lane:
                 self._attach(publisher, publisher.connections)
             else:
                 self._tend()
-        elif state is PublisherState.LOST:
+        elif self._state is LaneState.LIVE:
             with self._changed:
-                if self._state is LaneState.LIVE:
-                    self._lose("the viewer does not answer (ended or frozen)")
+                self._lose("the viewer does not answer (ended or frozen)")
         elif self._state is LaneState.CONNECTING and self._overdue():
             with self._changed:
                 self._lose(f"the viewer at {self._address} did not answer in {self._limit:g} s")

@@ -17,6 +17,7 @@ the middle. A subclass draws: `NapariViewerServer`, `FijiViewerServer`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -220,9 +221,13 @@ class ViewerServer(ZMQServer):
                 arrival = self._arrive(batch, sequence, plane, source, frames)
             except StalePlane:
                 ledger.dropped(sequence, "its slot was written again before the viewer read it")
-            except PayloadError as error:
-                ledger.failed(sequence, str(error))
-                self.report_failure(str(error))
+            except Exception as error:
+                # Of this plane only, be it no memory: the next one has its own fate.
+                logger.warning("plane %d of stream %s", sequence, batch.stream, exc_info=error)
+                reason = str(error) if isinstance(error, PayloadError) else repr(error)
+                ledger.failed(sequence, reason)
+                self.report_failure(reason)
+                _give_back(plane, source.reader)
             else:
                 with self._inbox_lock:
                     self._inbox_bytes += arrival.pixels.nbytes
@@ -396,6 +401,13 @@ class ViewerServer(ZMQServer):
         self._clerk.shutdown(wait=True, cancel_futures=True)
         for stream in list(self._sources):
             self._forget(stream)
+
+
+def _give_back(plane: Plane, reader: ArenaReader | None) -> None:
+    """End the lease on a plane that was not copied, if it is ours to end."""
+    if reader is not None and isinstance(plane.pixels, Slot):
+        with contextlib.suppress(PayloadError):
+            reader.release(plane.pixels)
 
 
 def _described(layer: LayerSnapshot, checksums: bool) -> LayerInfo:
