@@ -107,6 +107,7 @@ def test_a_dead_process_is_swept(dead):
 
 def test_a_pid_that_is_another_process_now_is_swept_and_that_one_left_alone(stranger):
     other = identify(stranger.pid)
+    assert other is not None
     was = msgspec.structs.replace(other, start_time=other.start_time - 5)
     path = write_connection(make(identity=was))
     with pytest.raises(NoServer, match="none at all"):
@@ -211,7 +212,7 @@ def test_a_kind_that_cannot_name_a_file(kind):
 
 def test_readers_see_all_or_nothing():
     done = threading.Event()
-    odd = []
+    odd: list[Connection] = []
 
     def look():
         while not done.is_set():

@@ -155,7 +155,8 @@ def test_reasons_are_bounded(ledger):
 def test_the_account_balances_whatever_happens(seed):
     chance = random.Random(seed)
     ledger = Ledger()
-    epoch, number, open_numbers = 0, chance.randrange(50), set()
+    epoch, number = 0, chance.randrange(50)
+    open_numbers: set[int] = set()
     ledger.attach(epoch, number)
     for _ in range(2000):
         step = chance.random()

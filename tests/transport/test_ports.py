@@ -105,7 +105,7 @@ def test_when_none_is_free(free_port, monkeypatch):
 def start_together(servers):
     """Bind all at one moment; return what each came to."""
     barrier = threading.Barrier(len(servers))
-    ends = [None] * len(servers)
+    ends: list[object] = [None] * len(servers)
 
     def bind(number):
         barrier.wait(DEADLINE)

@@ -6,12 +6,13 @@ one viewer a process at a time, so that many streams to it cost one connection.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import zmq
 
@@ -157,12 +158,16 @@ class Publisher:
         # connection ends, in the order in which these happened (IMMEDIATE, see sockets).
         if self._closed:
             return self._state
-        while cast(int, self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            if self._socket.recv(zmq.NOBLOCK)[:1] == b"\x01":
-                self._state = PublisherState.LISTENING
-                self._connections += 1
-            else:
-                self._state = PublisherState.LOST
+        # recv, not getsockopt(EVENTS): either may free what a dead viewer left queued, of which
+        # pyzmq tells its collecting thread through a socket that can be full; recv lets go of the
+        # GIL meanwhile, and getsockopt deadlocks there (seen with pyzmq 27.3).
+        with contextlib.suppress(zmq.Again):
+            while True:
+                if self._socket.recv(zmq.NOBLOCK)[:1] == b"\x01":
+                    self._state = PublisherState.LISTENING
+                    self._connections += 1
+                else:
+                    self._state = PublisherState.LOST
         return self._state
 
 
