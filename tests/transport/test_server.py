@@ -6,10 +6,13 @@ import logging
 import os
 import selectors
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -43,6 +46,7 @@ from coverslip.transport import (
     list_connections,
     ping,
     request,
+    runtime_folder,
 )
 from coverslip.transport.server import _MOST_STREAMS
 from tests.transport.echo_viewer import Echo, Echoed, EchoViewer, Header
@@ -527,3 +531,30 @@ def test_others_are_warned_of(free_port, caplog):
         server.start()
         assert ask(server, Ping(), Pong).host == "0.0.0.0"
     assert "other machines reach 0.0.0.0" in caplog.text
+
+
+def test_a_server_that_cannot_say_where_it_is_leaves_nothing(tmp_path, monkeypatch, free_port):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COVERSLIP_RUNTIME_DIR", str(tmp_path / "file" / "folder"))
+    server = EchoViewer(port=free_port())
+    with pytest.raises(TransportError, match="cannot use the folder"):
+        server.bind()
+    server.close()
+
+
+@pytest.mark.parametrize("end", ["", "raise SystemExit(1)", "1 / 0"])
+def test_a_process_that_ends_without_close_takes_its_file_along(end):
+    code = (
+        "from tests.transport.echo_viewer import EchoViewer; from coverslip import transport;"
+        f"server = EchoViewer(); server.start(); print(transport.list_connections()); {end}"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert "Connection" in result.stdout
+    assert list(runtime_folder().iterdir()) == []
