@@ -15,6 +15,7 @@ import re
 import stat
 import sys
 import uuid
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -98,8 +99,12 @@ def runtime_folder() -> Path:
         When it cannot be made, or belongs to someone else: keys do not go there.
     """
     named = os.environ.get(_FOLDER_VARIABLE)
-    folder = Path(named) if named else platformdirs.user_runtime_path("coverslip", appauthor=False)
-    return _private(folder)
+    if named:
+        return _private(Path(named))
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR it falls back to a folder in /tmp, which `_private` makes safe.
+        warnings.simplefilter("ignore")
+        return _private(platformdirs.user_runtime_path("coverslip", appauthor=False))
 
 
 def log_folder() -> Path:

@@ -1,0 +1,147 @@
+"""The program: what each command is called and takes; what it does stands in its own module."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coverslip.payload import PayloadError
+from coverslip.transport import TransportError
+from coverslip.viewers.errors import ViewerError
+
+__all__ = ["app", "main"]
+
+FAILED = 1
+"""Exit status: not every plane was shown, or not every viewer stopped."""
+
+REFUSED = 2
+"""Exit status: nothing was begun; one line on standard error says why."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Show microscope planes live in napari, from a running pipeline or from files.",
+    epilog="Exit status: 0 all well, 1 not every plane was shown, 2 nothing was begun.",
+)
+
+
+class Parser(enum.StrEnum):
+    """How `view` reads components from names."""
+
+    auto = "auto"
+    imagexpress = "imagexpress"
+    pattern = "pattern"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Shot = Annotated[
+    Path | None,
+    typer.Option(
+        "--screenshot", metavar="FILE", dir_okay=False, help="Write the window's picture (PNG)."
+    ),
+]
+
+
+def _say_version(value: bool) -> None:
+    if value:
+        typer.echo(f"coverslip {version('coverslip-viewers')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is done.")] = False,
+) -> None:
+    """Set up what all commands share."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.ERROR,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+
+
+@app.command()
+def demo(
+    screenshot: Shot = None,
+    close: Annotated[
+        bool, typer.Option("--close", help="Close the window when all planes were shown.")
+    ] = False,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Planes a second, as from a microscope; 0: no pause.")
+    ] = 40.0,
+) -> None:
+    """Watch a small plate of real pixels arrive in napari, through a two-step pipeline."""
+    from coverslip.viewers.cli.demo import run_demo
+
+    raise typer.Exit(0 if run_demo(screenshot, close=close, rate=rate) else FAILED)
+
+
+@app.command()
+def view(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
+    parser: Annotated[
+        Parser, typer.Option(help="What reads well, site, channel, … from names and folders.")
+    ] = Parser.auto,
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="Names as a format string: '{well}_s{site:d}_w{channel:d}.tif'."
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=64535, help="The viewer's; one is started if it does not run."),
+    ] = None,
+    screenshot: Shot = None,
+    json: Json = False,
+) -> None:
+    """Show TIFF files in napari, each at the place that its name and folders say."""
+    from coverslip.viewers.cli.view import run_view
+
+    done = run_view(paths, parser.value, pattern, port=port, screenshot=screenshot, as_json=json)
+    raise typer.Exit(0 if done else FAILED)
+
+
+@app.command("list")
+def list_viewers(json: Json = False) -> None:
+    """List the viewers of this user on this machine."""
+    from coverslip.viewers.cli.servers import run_list
+
+    run_list(as_json=json)
+
+
+@app.command()
+def stop(
+    port: Annotated[int | None, typer.Argument(help="Data port, as `list` shows it.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every viewer of this user.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Kill one that does not listen.")] = False,
+) -> None:
+    """Stop a viewer: ask it, then terminate it. Never anything but a viewer of ours."""
+    from coverslip.viewers.cli.servers import run_stop
+
+    if (port is None) != every:
+        raise typer.BadParameter("give a port, or --all")
+    raise typer.Exit(0 if run_stop(port, force=force) else FAILED)
+
+
+def main() -> None:
+    """Run the command line; our own errors are one line, not a traceback."""
+    try:
+        app()
+    except (ViewerError, TransportError, PayloadError, FileNotFoundError) as error:
+        typer.echo(f"coverslip: {error}", err=True)
+        sys.exit(REFUSED)

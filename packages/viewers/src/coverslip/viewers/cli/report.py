@@ -1,0 +1,76 @@
+"""What commands print: bars and tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from coverslip.transport import Delivery
+
+__all__ = ["bar", "note", "print_json", "print_table", "show_delivery"]
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+@contextmanager
+def bar(total: int, quiet: bool = False) -> Iterator[Progress]:
+    """Show a progress bar on standard error; the progress has one task, of `total` steps."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=_err,
+        disable=quiet,
+    )
+    with progress:
+        progress.add_task("", total=total)
+        yield progress
+
+
+def note(text: str) -> None:
+    """Say something to the user, beside what is the command's result."""
+    _err.print(text, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on standard output."""
+    typer.echo(json.dumps(msgspec.to_builtins(value), indent=2))
+
+
+def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """Print a table on standard output."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    _out.print(table)
+
+
+def show_delivery(delivery: Delivery, reasons: Mapping[str, int]) -> None:
+    """Print what became of the planes, and why some were not shown."""
+    print_table(
+        "planes",
+        ("sent", "shown", "dropped", "failed"),
+        [(delivery.sent, delivery.shown, delivery.dropped, delivery.failed)],
+    )
+    for reason, planes in reasons.items():
+        note(f"[yellow]{planes} not shown:[/] {reason}")
+    if delivery.pending:
+        note(f"[yellow]{delivery.pending} still under way when the time was up[/]")

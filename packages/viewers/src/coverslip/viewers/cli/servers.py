@@ -1,0 +1,101 @@
+"""``coverslip list`` and ``coverslip stop``: this user's viewers on this machine."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from coverslip.transport import (
+    Connection,
+    NoServer,
+    StopError,
+    TransportError,
+    list_connections,
+    ping,
+)
+from coverslip.transport import stop as stop_server
+from coverslip.viewers.cli import report
+
+__all__ = ["run_list", "run_stop"]
+
+PING_TIMEOUT = 2.0
+STOP_TIMEOUT = 10.0
+
+
+class Row(NamedTuple):
+    """What is known of one viewer; None where it did not answer."""
+
+    kind: str
+    port: int
+    title: str
+    state: str
+    pid: int
+    uptime: float | None
+    last_error: str | None
+
+
+def run_list(*, as_json: bool) -> None:
+    """Print each viewer's kind, port, title, state, process, age and last error."""
+    connections = list_connections()
+    # At once: one that is frozen costs its two seconds, not everybody's.
+    with ThreadPoolExecutor(max(1, min(16, len(connections)))) as pool:
+        rows = sorted(pool.map(_look, connections), key=lambda row: row.port)
+    if as_json:
+        report.print_json([row._asdict() for row in rows])
+    elif rows:
+        cells = [
+            (*row[:5], None if row.uptime is None else _duration(row.uptime), row.last_error)
+            for row in rows
+        ]
+        columns = ("kind", "port", "title", "state", "pid", "up", "last error")
+        report.print_table("viewers", columns, cells)
+    else:
+        report.note("no viewer runs; `coverslip view PATH` or `connect()` starts one")
+
+
+def run_stop(port: int | None, *, force: bool) -> bool:
+    """Stop the viewer on a port, or every one; return whether all have ended.
+
+    Raises
+    ------
+    NoServer
+        No viewer of this user is on that port.
+    """
+    connections = [
+        connection
+        for connection in list_connections()
+        if port is None or connection.endpoint.port == port
+    ]
+    if port is not None and not connections:
+        raise NoServer(
+            f"no viewer of yours is on port {port}; `coverslip list` shows those there are"
+        )
+    stopped = True
+    for connection in connections:
+        where = f"{connection.endpoint.kind} on port {connection.endpoint.port}"
+        try:
+            stop_server(connection, timeout=STOP_TIMEOUT, force=force)
+            report.note(f"stopped {where}")
+        except StopError as error:
+            stopped = False
+            report.note(f"[red]{where} did not stop:[/] {error}")
+    if not connections:
+        report.note("no viewer runs")
+    return stopped
+
+
+def _look(connection: Connection) -> Row:
+    endpoint = connection.endpoint
+    try:
+        pong = ping(endpoint, PING_TIMEOUT)
+    except TransportError:
+        state, uptime, error = "not answering", None, None
+    else:
+        state, uptime, error = pong.state, pong.uptime, pong.last_error
+    return Row(endpoint.kind, endpoint.port, connection.title, state, connection.pid, uptime, error)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -1,0 +1,29 @@
+"""Waiting for a viewer to show what it was sent, for as long as it gets on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from coverslip.transport import Delivery
+from coverslip.viewers.view import View
+
+__all__ = ["settle"]
+
+LOOK = 0.25
+STANDSTILL = 60.0
+"""Seconds without any plane being shown after which a viewer is not waited for any longer."""
+
+
+def settle(view: View, progress: Callable[[Delivery], None]) -> Delivery:
+    """Return the counts when all are settled, or when nothing has moved for a minute."""
+    moved = time.monotonic()
+    last = view.flush(LOOK)
+    while not last.complete and time.monotonic() - moved < STANDSTILL:
+        progress(last)
+        now = view.flush(LOOK)
+        if now != last:
+            moved = time.monotonic()
+        last = now
+    progress(last)
+    return last
