@@ -8,6 +8,8 @@
     ├── UnknownViewer    no viewer kind goes by that name; the message lists the known ones
     ├── NoParserMatches  no filename parser can read the names; says which were tried
     ├── PatternError     a filename pattern that cannot be read back
+    ├── UnreadableImage  a file that no plane can be read from
+    ├── PipelineFailed   the demo's pipeline ended without saying what it sent
     ├── ViewerGone       a question needs a live viewer and there is none
     └── StreamClosed     the stream was closed, by `close` or by the end of the process
 
@@ -24,8 +26,10 @@ __all__ = [
     "NoParserMatches",
     "NotInstalled",
     "PatternError",
+    "PipelineFailed",
     "StreamClosed",
     "UnknownViewer",
+    "UnreadableImage",
     "ViewerError",
     "ViewerGone",
 ]
@@ -53,6 +57,14 @@ class NoParserMatches(ViewerError, ValueError):
 
 class PatternError(ViewerError, ValueError):
     """A filename pattern is missing or cannot be read back."""
+
+
+class UnreadableImage(ViewerError):
+    """No plane can be read from a file."""
+
+
+class PipelineFailed(ViewerError):
+    """The demo's pipeline ended, or fell silent, without saying what it sent."""
 
 
 class ViewerGone(ViewerError):

@@ -128,9 +128,9 @@ def list_viewers(json: Json = False) -> None:
 def stop(
     port: Annotated[int | None, typer.Argument(help="Data port, as `list` shows it.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every viewer of this user.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Kill one that does not listen.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Kill at once, without asking.")] = False,
 ) -> None:
-    """Stop a viewer: ask it, then terminate it. Never anything but a viewer of ours."""
+    """Stop a viewer: ask it, then terminate, then kill it. Never anything but a viewer."""
     from coverslip.viewers.cli.servers import run_stop
 
     if (port is None) != every:
@@ -142,6 +142,6 @@ def main() -> None:
     """Run the command line; our own errors are one line, not a traceback."""
     try:
         app()
-    except (ViewerError, TransportError, PayloadError, FileNotFoundError) as error:
+    except (ViewerError, TransportError, PayloadError, OSError) as error:
         typer.echo(f"coverslip: {error}", err=True)
         sys.exit(REFUSED)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from coverslip import viewers
 from coverslip.transport import Delivery
 from coverslip.viewers import demo
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.xvfb import VirtualDisplay
+from coverslip.viewers.connect import connect
 from coverslip.viewers.display import find_display, require_display
 
 __all__ = ["run_demo"]
 
 WITHOUT_DISPLAY = Path("coverslip-demo.png")
+TITLE = "coverslip demo"
 
 
 def run_demo(screenshot: Path | None, *, close: bool, rate: float) -> bool:
@@ -23,19 +25,21 @@ def run_demo(screenshot: Path | None, *, close: bool, rate: float) -> bool:
     Without a display it runs on one of its own, where it can only be looked at
     through its screenshot, and closes.
     """
-    # What is missing is told before a window opens.
-    next(demo.plate())
+    demo.read_specimens()  # what is missing is told before a window opens
+    title = TITLE
     with ExitStack() as stack:
         found, reason = find_display()
         if found is None:
             if not VirtualDisplay.available():
                 require_display()
-            screenshot = screenshot or WITHOUT_DISPLAY
-            close = True
             report.note(f"{reason}: the demo runs on a virtual display (Xvfb)")
             stack.enter_context(VirtualDisplay())
+            screenshot = screenshot or WITHOUT_DISPLAY
+            close = True
+            # A viewer of another display may bear the plain title, and is not to be closed.
+            title = f"{TITLE} {os.getpid()}"
         report.note("starting napari …")
-        view = viewers.connect("napari", title="coverslip demo", persistent=not close)
+        view = connect("napari", title=title, persistent=not close)
         stack.callback(view.stop if close else view.close)
         delivery, reasons = _watch(view.visualizer.port or 0, rate)
         if screenshot is not None:
@@ -44,7 +48,7 @@ def run_demo(screenshot: Path | None, *, close: bool, rate: float) -> bool:
         report.show_delivery(delivery, reasons)
         if not close:
             report.note(
-                f"The window stays open: scrub the sliders, toggle layers. "
+                "The window stays open: scrub the sliders, switch layers on and off. "
                 f"`coverslip stop {view.visualizer.port}` or closing it ends it."
             )
     return delivery.shown == delivery.sent

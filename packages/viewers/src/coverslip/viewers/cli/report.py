@@ -19,10 +19,11 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from coverslip.transport import Delivery
 
-__all__ = ["bar", "note", "print_json", "print_table", "show_delivery"]
+__all__ = ["bar", "note", "print_json", "print_table", "show_delivery", "warn"]
 
 _out = Console()
 _err = Console(stderr=True)
@@ -47,7 +48,12 @@ def bar(total: int, quiet: bool = False) -> Iterator[Progress]:
 
 def note(text: str) -> None:
     """Say something to the user, beside what is the command's result."""
-    _err.print(text, highlight=False, soft_wrap=True)
+    _err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(what: str, why: str) -> None:
+    """Say that something went wrong that the command can go on after."""
+    _err.print(Text.assemble((f"{what}: ", "yellow"), why), highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -59,7 +65,8 @@ def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]
     """Print a table on standard output."""
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        # Text, not str: a title may hold square brackets, which rich reads as markup.
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     _out.print(table)
 
 
@@ -71,6 +78,6 @@ def show_delivery(delivery: Delivery, reasons: Mapping[str, int]) -> None:
         [(delivery.sent, delivery.shown, delivery.dropped, delivery.failed)],
     )
     for reason, planes in reasons.items():
-        note(f"[yellow]{planes} not shown:[/] {reason}")
+        warn(f"{planes} not shown", reason)
     if delivery.pending:
-        note(f"[yellow]{delivery.pending} still under way when the time was up[/]")
+        warn(f"{delivery.pending} still under way", "the viewer did not get on with them in time")

@@ -78,7 +78,7 @@ def run_stop(port: int | None, *, force: bool) -> bool:
             report.note(f"stopped {where}")
         except StopError as error:
             stopped = False
-            report.note(f"[red]{where} did not stop:[/] {error}")
+            report.warn(f"{where} did not stop", str(error))
     if not connections:
         report.note("no viewer runs")
     return stopped
