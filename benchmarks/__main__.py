@@ -40,6 +40,7 @@ def planes_table(edge: int, count: int, rounds: int) -> None:
         "memcpy, reused memory": lambda: planes.memcpy(edge, count),
         "memcpy, fresh huge pages": lambda: planes.memcpy(edge, count, fresh=True),
         "a fresh segment an image": lambda: planes.segments(edge, count),
+        "two slots and a pipe, bare": lambda: planes.handoff(edge, count),
         "inline over ipc": lambda: planes.inline(edge, count, "ipc"),
         "inline over TCP": lambda: planes.inline(edge, count, "tcp"),
         "ours, copied in": lambda: planes.copied_in(edge, count),
@@ -81,16 +82,21 @@ def planes_table(edge: int, count: int, rounds: int) -> None:
 def latency_table() -> None:
     """Print percentiles from `show` to the receiver's memory."""
     table = Table(title=f"from show to the receiver's memory, {planes.PACE:g} planes a second")
-    for heading in ("", "p50 ms", "p99 ms", "worst ms"):
+    for heading in ("", "p50 ms", "p99 ms", "worst ms", "show p50 ms", "x memcpy"):
         table.add_column(heading, justify="right" if heading else "left")
-    for edge, count in ((256, 2000), (2048, 300)):
-        found = sorted(planes.latency(edge, count))
+    for edge, count in ((256, 2000), (2048, 400)):
+        copy = planes.memcpy(edge, count).seconds
+        latencies, held = planes.latency(edge, count)
+        found = sorted(latencies)
+        show = statistics.median(held)
         table.add_row(
             f"{edge} x {edge}",
             *(
                 f"{found[min(len(found) - 1, int(len(found) * part))] * 1e3:.3f}"
                 for part in (0.5, 0.99, 1)
             ),
+            f"{show * 1e3:.3f}",
+            f"{show / copy:.2f}",
         )
     console.print(table)
 

@@ -116,6 +116,39 @@ def segments(edge: int, count: int) -> Measured:
     return Measured((last - began) / 1e9 / count, statistics.median(held), cpu / count)
 
 
+def handoff(edge: int, count: int, slots: int = 2) -> Measured:
+    """Copy into and out of two kept slots, told by a byte on a pipe: this machine's ceiling."""
+    sources = planes_of(edge)
+    shape = sources[0].shape
+    segment = SharedMemory(create=True, size=sources[0].nbytes * slots)
+    planes = np.ndarray((slots, *shape), np.uint16, buffer=segment.buf)
+    planes[...] = 0
+    held = []
+    try:
+        with process(receiver.serve_handoff, segment.name, shape, slots) as pipe:
+            pipe.recv_bytes()
+            free = list(range(slots))
+            began, cpu = time.monotonic_ns(), time.process_time()
+            for number in range(count):
+                call = time.perf_counter()
+                slot = free.pop() if free else pipe.recv_bytes()[0]
+                np.copyto(planes[slot], sources[number % len(sources)])
+                pipe.send_bytes(bytes([slot]))
+                held.append(time.perf_counter() - call)
+            for _ in range(slots - len(free)):
+                pipe.recv_bytes()
+            seconds = (time.monotonic_ns() - began) / 1e9 / count
+            cpu = time.process_time() - cpu
+            pipe.send_bytes(b"stop")
+            _, theirs = receive(pipe)
+    finally:
+        del planes
+        segment.close()
+        segment.unlink()
+    # The child's share includes its start: it is left out of what is compared.
+    return Measured(seconds, statistics.median(held), (cpu + theirs) / count)
+
+
 def inline(edge: int, count: int, scheme: str) -> Measured:
     """Plain ZeroMQ, pixels in the message, no keys."""
     sources: list[Any] = list(planes_of(edge))
@@ -224,11 +257,12 @@ def computed(edge: int, count: int, *, in_place: bool) -> Measured:
     return Measured((last - began) / 1e9 / count, statistics.median(held), cpu / count)
 
 
-def latency(edge: int, count: int, *, keep: bool = False) -> list[float]:
-    """Return seconds from `show` to the receiver's memory, at `PACE` planes a second."""
+def latency(edge: int, count: int) -> tuple[list[float], list[float]]:
+    """Return seconds from `show` to the receiver's memory, and in `show`, at `PACE` a second."""
     sources = planes_of(edge)
     pause = threading.Event()
-    with ours(keep) as sender:
+    held = []
+    with ours() as sender:
         for number in range(32):
             sender.show(sources[number % len(sources)])
         sender.settle()
@@ -236,6 +270,8 @@ def latency(edge: int, count: int, *, keep: bool = False) -> list[float]:
         for number in range(count):
             due += 1 / PACE
             pause.wait(max(0.0, due - time.monotonic()))
-            sender.show(sources[number % len(sources)], time.monotonic_ns())
+            began = time.monotonic_ns()
+            sender.show(sources[number % len(sources)], began)
+            held.append((time.monotonic_ns() - began) / 1e9)
         _, latencies, _ = sender.settle()
-    return [value / 1e9 for value in latencies]
+    return [value / 1e9 for value in latencies], held

@@ -104,6 +104,21 @@ def serve_segments(pipe: Connection) -> None:
         pipe.send((time.monotonic_ns(), time.process_time()))
 
 
+def serve_handoff(pipe: Connection, name: str, shape: tuple[int, ...], slots: int) -> None:
+    """Copy slots of one kept segment, each told by one byte on a pipe: no message, no key."""
+    segment = SharedMemory(name)
+    planes = np.ndarray((slots, *shape), np.uint16, buffer=segment.buf)
+    buffer = np.zeros(shape, np.uint16)
+    pipe.send_bytes(b"ready")
+    while (slot := pipe.recv_bytes()) != b"stop":
+        np.copyto(buffer, planes[slot[0]])
+        pipe.send_bytes(slot)
+    pipe.send((time.monotonic_ns(), time.process_time()))
+    pipe.recv()
+    del planes
+    segment.close()
+
+
 def serve_inline(pipe: Connection, endpoint: str) -> None:
     """Copy each frame of a PULL socket into one buffer."""
     with zmq.Context() as context, context.socket(zmq.PULL) as socket:

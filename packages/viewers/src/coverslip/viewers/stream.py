@@ -57,6 +57,11 @@ the first planes while the last are still being written."""
 
 NO_VIEWER = "there is no viewer"
 
+WARM_BYTES = 32 << 20
+WARM_PLANES = 4
+WARM_PATIENCE = 0.1e-3 / (1 << 20)
+"""Seconds a byte, see `Stream._keep_warm`."""
+
 SHORTEST_NAP = 50e-6
 LONGEST_NAP = 2e-3
 """A freed slot sends no message (that is what makes it free): waiting is looking again."""
@@ -177,6 +182,7 @@ class Stream:
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._full_since: float | None = None
+        self._keeping_up = True
         self._recent: deque[tuple[float, int]] = deque(maxlen=4096)
         self._arena = Arena(self._budget, lanes=max(1, len(self._targets)))
         owner = identify(self._pid) or Identity(self._pid, 0.0)
@@ -295,6 +301,8 @@ class Stream:
     def _reserve(self, nbytes: int, deadline: float, parcel: _Draft) -> Region | None:
         """Return room for one plane, or None when it is to be dropped (and was counted)."""
         try:
+            if self._arena.bytes_in_flight >= WARM_BYTES:
+                self._keep_warm(nbytes, parcel)
             region = self._arena.reserve(nbytes) if self._wanted() else None
             if region is None:
                 # What is written goes out before a wait: its slots are what is waited for.
@@ -311,6 +319,29 @@ class Stream:
         if region is None:
             self._drop("the viewer does not keep up")
         return region
+
+    def _keep_warm(self, nbytes: int, parcel: _Draft) -> None:
+        """Let a viewer that keeps up catch up, for about as long as a copy takes.
+
+        Slots beyond the first few are out of the caches, and new ones cost page faults, which is
+        several copies each. A viewer that does not free one in that time is not waited for again
+        until it has caught up: what the budget is for.
+        """
+        self._post(parcel)
+        warm = max(WARM_BYTES, WARM_PLANES * nbytes)
+        until = time.monotonic() + WARM_PATIENCE * nbytes
+        while self._arena.bytes_in_flight >= warm:
+            if not self._keeping_up:
+                self._arena.collect()
+                if self._arena.bytes_in_flight >= warm:
+                    return
+            elif time.monotonic() >= until:
+                self._keeping_up = False
+                return
+            else:
+                self._closed.wait(SHORTEST_NAP)
+                self._arena.collect()
+        self._keeping_up = True
 
     def _wait_for_room(self, nbytes: int, deadline: float) -> Region | None:
         nap = SHORTEST_NAP
