@@ -50,7 +50,10 @@ def get_parser(name: str, pattern: str | None = None) -> FilenameParser:
     """
     if name == PatternParser.name:
         if pattern is None:
-            raise PatternError("the parser 'pattern' needs a pattern")
+            raise PatternError(
+                "the parser 'pattern' needs a pattern (--pattern), "
+                "such as '{well}_s{site:d}_w{channel:d}.tif'"
+            )
         return PatternParser(pattern)
     if name in _parsers:
         return _parsers[name]()
