@@ -80,6 +80,8 @@ def memcpy(edge: int, count: int, *, fresh: bool = False) -> Measured:
     sources = planes_of(edge)
     reused = np.zeros_like(sources[0])
     keep = []
+    if fresh:
+        receiver.touch(count * reused.nbytes)
     began, cpu = time.monotonic_ns(), time.process_time()
     for number in range(count):
         target = kept(reused.shape, reused.dtype) if fresh else reused
@@ -201,7 +203,7 @@ class Ours:
 
 
 @contextmanager
-def ours(keep: bool = False) -> Iterator[Ours]:
+def ours(keep: int = 0) -> Iterator[Ours]:
     """Set up `Ours`, warm."""
     with process(receiver.serve_ours, keep) as pipe:
         sender = Ours(pipe)
@@ -214,7 +216,7 @@ def ours(keep: bool = False) -> Iterator[Ours]:
 def copied_in(edge: int, count: int, *, keep: bool = False) -> Measured:
     """Ours: `show` of an array of the caller's."""
     sources = planes_of(edge)
-    with ours(keep) as sender:
+    with ours((count + 32) * sources[0].nbytes if keep else 0) as sender:
         for number in range(32):
             sender.show(sources[number % len(sources)])
         _, _, before = sender.settle()
