@@ -141,6 +141,15 @@ class TestDelivery:
         send(stream, plane(1, edge=64))
         assert stream.close(DEADLINE) == (2, 1, 0, 1)
 
+    def test_a_close_that_does_not_wait_still_asks_what_was_shown(
+        self, stream: Stream, server: HeadlessServer
+    ) -> None:
+        until(lambda: stream.statistics().state == ("live",), "it attached")
+        for number in range(3):
+            send(stream, plane(number), z_index=number)
+            until(lambda: server.ledger(stream.id).counts().shown > number, "it is shown")
+        assert stream.close(0) == (3, 3, 0, 0)
+
     def test_eight_threads_at_once(self, stream: Stream, server: HeadlessServer) -> None:
         def work(thread: int) -> None:
             for number in range(50):

@@ -32,6 +32,7 @@ from coverslip.transport import (
     Attached,
     Delivery,
     Detach,
+    Done,
     Endpoint,
     Flush,
     NotListening,
@@ -413,13 +414,6 @@ class Lane:
 
     # ---- any thread -------------------------------------------------------------------
 
-    def refresh(self, timeout: float) -> None:
-        """Ask the viewer for its counts now; a viewer that does not answer is left alone."""
-        try:
-            self._take(self._ask(Status(stream=self._stream), Report, timeout))
-        except TransportError as error:
-            logger.debug("asking %s for its counts: %s", self._address, error)
-
     def flush(self, deadline: float) -> None:
         """Wait until every plane sent so far is settled, or the deadline (monotonic) passes.
 
@@ -454,10 +448,11 @@ class Lane:
         self._kick.set()
         if self._courier is not threading.current_thread():
             self._courier.join(CONTROL_TIMEOUT * 2)
-        live = self._state is LaneState.LIVE
-        if live:
+        if self._state is LaneState.LIVE:
             try:
-                self._take(self._ask(Detach(stream=self._stream), Report, CONTROL_TIMEOUT))
+                # The last word on what was shown: what is not settled in it counts as dropped.
+                self._take(self._ask(Status(stream=self._stream), Report, CONTROL_TIMEOUT))
+                self._ask(Detach(stream=self._stream), Done, CONTROL_TIMEOUT)
             except TransportError as error:
                 logger.debug("detaching from %s: %s", self._address, error)
         with self._changed:
