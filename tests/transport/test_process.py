@@ -279,6 +279,19 @@ def test_die_with_one_that_is_gone_already():
     assert die_with_parent(None, called.set) is None
 
 
+def test_without_process_descriptors_it_is_looked_at(launch_viewer, monkeypatch):
+    """As in a Python or on a kernel that has no pidfd_open, and elsewhere than on Linux."""
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    launched, connection = launch_viewer("stubborn_viewer.py")
+    gone = threading.Event()
+    thread = die_with_parent(connection.identity, gone.set)
+    assert thread is not None
+    stop(connection, timeout=0.3)
+    assert launched.wait(DEADLINE) == -signal.SIGKILL
+    assert gone.wait(DEADLINE)
+    thread.join(DEADLINE)
+
+
 def test_deadlines_do_not_follow_the_clock(run, monkeypatch):
     launched = run(FOREVER)
     monkeypatch.setattr(time, "time", lambda: 0.0)

@@ -307,38 +307,51 @@ def _wait_stopped(connection: Connection, deadline: float) -> bool:
 
 def _signal(identity: Identity, number: signal.Signals) -> None:
     """Send a signal to that very process, or to none."""
+    descriptor = _open_pidfd(identity.pid)
     try:
-        if sys.platform == "linux":
-            # The descriptor pins the process: verified after it was opened, the pid cannot
-            # become another's before the signal.
-            descriptor = os.pidfd_open(identity.pid)
-            try:
-                if is_alive(identity):
-                    signal.pidfd_send_signal(descriptor, number)
-            finally:
-                os.close(descriptor)
-        elif is_alive(identity):
+        # Verified after the descriptor was opened, which pins the process: where there is one,
+        # the pid cannot become another's before the signal.
+        if not is_alive(identity):
+            return
+        if sys.platform == "linux" and descriptor is not None:
+            signal.pidfd_send_signal(descriptor, number)
+        else:
             psutil.Process(identity.pid).send_signal(number)
     except (OSError, psutil.Error) as error:
         logger.debug("process %d took no signal: %s", identity.pid, error)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _wait_gone(identity: Identity) -> None:
-    if sys.platform == "linux":
+    descriptor = _open_pidfd(identity.pid)
+    if sys.platform == "linux" and descriptor is not None:
         try:
-            descriptor = os.pidfd_open(identity.pid)
-        except OSError:
-            # Gone, or a system without pidfd: looking tells which.
-            pass
-        else:
-            try:
-                if is_alive(identity):
-                    select.select([descriptor], [], [])
-            finally:
-                os.close(descriptor)
+            if is_alive(identity):
+                # poll, not select, which takes no descriptor above 1023.
+                gone = select.poll()
+                gone.register(descriptor, select.POLLIN)
+                gone.poll()
+        finally:
+            os.close(descriptor)
     pause = threading.Event()
     while is_alive(identity):
         pause.wait(_PARENT_LOOK)
+
+
+def _open_pidfd(pid: int) -> int | None:
+    """Return a descriptor that stands for a process; None where there is none to be had.
+
+    That is elsewhere than on Linux, on kernels before 5.3, in a Python built against headers of
+    such a kernel, and when the process is gone.
+    """
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
 
 
 def _popen(
