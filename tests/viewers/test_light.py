@@ -1,0 +1,27 @@
+"""Importing the package costs a pipeline no GUI, no command line and no file reader."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    *("napari", "vispy", "qtpy", "PyQt6", "superqt", "magicgui"),
+    *("imagej", "scyjava", "jpype"),
+    *("typer", "rich", "tifffile", "scipy", "dask", "zarr"),
+)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["coverslip.viewers", "coverslip.viewers.napari", "coverslip.viewers.parsers"],
+)
+def test_nothing_heavy_comes_along(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert module in done.stdout.split()
+    assert not set(HEAVY) & set(done.stdout.split())
