@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from coverslip.viewers.napari.insides import dims_widget, main_window
 from coverslip.viewers.napari.snapshot import snapshot_of
 from tests.viewers.napari.conftest import Show, plane
 
@@ -42,7 +43,7 @@ def slider_words(window: LiveWindow) -> list[str]:
     """Return what stands beside each slider that is shown, bottom last."""
     from qtpy.QtWidgets import QLabel
 
-    rows = window.viewer.window._qt_viewer.dims.slider_widgets
+    rows = dims_widget(window.viewer).slider_widgets
     return [
         f"{row.axis_label.text()} {row.findChild(QLabel, 'coverslip_value').text()}"
         for row in rows
@@ -265,6 +266,21 @@ def test_sliders_say_the_component_s_value(window: LiveWindow, show: Show) -> No
     assert overlay.text == "dose 10    well A02    z_index 5"
 
 
+def test_a_napari_without_its_rows_of_sliders_still_says_where_one_is(
+    qt_application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from coverslip.viewers.napari import values as module
+    from coverslip.viewers.napari.window import LiveWindow
+
+    monkeypatch.setattr(module, "dims_widget", lambda viewer: None)
+    other = LiveWindow("another napari")
+    try:
+        Show(other, qt_application.processEvents)(1, well="A2", z_index=5)
+        assert other.viewer.canvas.overlays.text.text == "well A2    z_index 5"
+    finally:
+        other.close()
+
+
 def test_waiting_is_said(window: LiveWindow) -> None:
     assert window.viewer.canvas.overlays.text.text == "waiting for the first plane"
 
@@ -274,12 +290,12 @@ def test_the_picture_stays_in_frame_until_the_user_moves_the_camera(
 ) -> None:
     show(1, well="A1", z_index=1)
     whole = window.viewer.scene.camera.zoom
-    window._main.resize(900, 600)
+    main_window(window.viewer).resize(900, 600)
     qt_application.processEvents()
     show.paint()
     assert window.viewer.scene.camera.zoom < whole
     window.viewer.scene.camera.zoom = 3.0
-    window._main.resize(1200, 800)
+    main_window(window.viewer).resize(1200, 800)
     qt_application.processEvents()
     show.paint()
     assert window.viewer.scene.camera.zoom == 3.0
@@ -290,7 +306,10 @@ def test_a_screenshot_is_the_whole_window(window: LiveWindow, show: Show) -> Non
 
     show(1, well="A1")
     image = QImage.fromData(window.screenshot(), "PNG")
-    assert (image.width(), image.height()) == (window._main.width(), window._main.height())
+    assert (image.width(), image.height()) == (
+        main_window(window.viewer).width(),
+        main_window(window.viewer).height(),
+    )
 
 
 # ---- follow ---------------------------------------------------------------------------

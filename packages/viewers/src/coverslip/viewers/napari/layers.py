@@ -14,6 +14,7 @@ import numpy as np
 
 from coverslip.payload import Layer, Value
 from coverslip.viewers.contrast import widen
+from coverslip.viewers.napari.insides import clear_extent
 from coverslip.viewers.napari.planes import Grid, PlaneArray
 
 if TYPE_CHECKING:
@@ -140,8 +141,7 @@ class LiveLayer:
                     image.scale = _by_name(scale, old, grid, 1.0)
                     image.translate = _by_name(translate, old, grid, 0.0)
                     image.axis_labels = (*grid.names, "y", "x")
-        # A hidden layer's refresh does nothing, and its extent would stay the old one.
-        image._clear_extent()
+        clear_extent(image)
         if announce:
             image.events.data(value=image.data)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QWidget
+
+from coverslip.viewers.napari.insides import dims_widget, hide_position
 
 if TYPE_CHECKING:
     import napari
@@ -20,9 +23,6 @@ _NAME = "coverslip_value"
 class ValueLabels:
     """Keeps the text at every slider, and the line on the canvas, at what is shown. GUI thread.
 
-    napari has no public place for a slider's own words, so its rows of widgets are reached into,
-    here and nowhere else.
-
     Parameters
     ----------
     viewer : napari.Viewer
@@ -34,24 +34,31 @@ class ValueLabels:
     def __init__(self, viewer: napari.Viewer, sliders: Sliders) -> None:
         self._viewer = viewer
         self._sliders = sliders
-        self._dims = viewer.window._qt_viewer.dims
+        self._dims = dims_widget(viewer)
         self._events = (viewer.dims.events.current_step, viewer.dims.events.ndisplay)
         for event in self._events:
             event.connect(self.update)
 
     def update(self) -> None:
         """Write every label anew."""
-        grid = self._sliders.grid
-        first = self._viewer.dims.ndim - len(grid.names) - 2
-        if first < 0 or len(self._dims.slider_widgets) != self._viewer.dims.ndim:
+        dims = self._viewer.dims
+        first = dims.ndim - len(self._sliders.grid.names) - 2
+        if first < 0:
             return  # between two states of napari's own: it comes again
-        steps = self._viewer.dims.current_step
+        if self._dims is not None:
+            rows = self._dims.slider_widgets
+            if len(rows) != dims.ndim:
+                return
+            self._write(rows[first:], dims.current_step[first:])
+        self._viewer.canvas.overlays.text.text = place_in_words(dict(self._sliders.looked_at))
+
+    def _write(self, rows: Sequence[QWidget], steps: Sequence[int]) -> None:
+        """Write the label in each row of the grid's; the rows of the picture's axes follow."""
         width = 0
         labels = []
-        for offset, values in enumerate(grid.values):
-            row = self._dims.slider_widgets[first + offset]
+        for row, step, values in zip(rows, steps, self._sliders.grid.values, strict=False):
             label = row.findChild(QLabel, _NAME) or _add_label(row)
-            index = min(steps[first + offset], len(values) - 1)
+            index = min(step, len(values) - 1)
             label.setText(f"<b>{values[index]}</b> &nbsp;{index + 1}/{len(values)}")
             longest = max(values, key=lambda value: len(str(value)))
             metrics = label.fontMetrics()
@@ -61,7 +68,6 @@ class ValueLabels:
         for label in labels:
             # One width for all keeps the sliders' ends in line, and still while they move.
             label.setFixedWidth(min(width, self._dims.width() // 3 or width))
-        self._viewer.canvas.overlays.text.text = place_in_words(dict(self._sliders.looked_at))
 
     def close(self) -> None:
         """Let go of the viewer's events."""
@@ -75,9 +81,7 @@ def place_in_words(place: dict[str, str | int | float]) -> str:
 
 
 def _add_label(row: QWidget) -> QLabel:
-    for name in ("slice_label", "slice_label_sep"):
-        for widget in row.findChildren(QWidget, name):
-            widget.hide()
+    hide_position(row)
     label = QLabel(row)
     label.setObjectName(_NAME)
     label.setTextFormat(Qt.TextFormat.RichText)

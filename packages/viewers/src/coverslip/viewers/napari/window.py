@@ -9,8 +9,9 @@ from typing import Any
 
 import napari
 from qtpy.QtCore import QBuffer, QIODevice
-from qtpy.QtWidgets import QApplication, QMainWindow
+from qtpy.QtWidgets import QApplication
 
+from coverslip.viewers.napari.insides import main_window
 from coverslip.viewers.napari.scene import Scene
 
 __all__ = ["LiveWindow", "application"]
@@ -37,7 +38,7 @@ class LiveWindow:
 
     def __init__(self, title: str) -> None:
         self.viewer = napari.Viewer(title=title, show_welcome_screen=False)
-        self._main: QMainWindow = self.viewer.window._qt_window
+        self._main = main_window(self.viewer)
         self._main.resize(*SIZE)
         self.scene = Scene(self.viewer)
         status = self._main.statusBar()
@@ -45,7 +46,7 @@ class LiveWindow:
         # A dock of one line would be 50 pixels high, with a title bar to match.
         status.addPermanentWidget(self.scene.bar)
         self._framed: tuple[Any, ...] = ()
-        self._canvas_size: tuple[int, int] = (0, 0)
+        self._canvas_size: tuple[int, ...] = ()
         self._closed = False
 
     def paint(self) -> None:
@@ -55,8 +56,7 @@ class LiveWindow:
         if not self.viewer.layers:
             self._framed = ()
             return
-        native = self.viewer.window._qt_viewer.canvas.native
-        size = (native.width(), native.height())
+        size = tuple(self.viewer.canvas.size)
         if not had_layers:
             self._framed = self._camera()
         elif size != self._canvas_size and self._camera() == self._framed:
