@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -214,15 +215,15 @@ def test_the_owner_can_end_a_lease_and_see_the_bytes() -> None:
         assert arena.leases(0) == 1
 
 
-def test_an_allocated_array_is_located_and_a_part_of_it_is_not() -> None:
+@pytest.mark.parametrize(
+    "whole", [lambda a: a, lambda a: a[:], lambda a: a.reshape(48, 64)], ids=range(3)
+)
+def test_an_allocated_array_is_claimed_once_and_a_part_of_it_never(
+    whole: Callable[[Any], Any],
+) -> None:
     with Arena(10 * NBYTES) as arena:
         array = arena.allocate((64, 48), "<u2")
         assert array is not None
-        region = arena.locate(array)
-        assert region is not None
-        assert region.length == array.nbytes
-        assert arena.locate(array[:]) is region
-        assert arena.locate(array.reshape(48, 64)) is region
         for other in (
             array[1:],
             array[:-1],
@@ -231,10 +232,32 @@ def test_an_allocated_array_is_located_and_a_part_of_it_is_not() -> None:
             array.astype(">u2"),
             picture(),
         ):
-            assert arena.locate(other) is None
-        assert arena.locate(array.view(">u2")) is None
+            assert arena.claim(other) is None
+        assert arena.claim(array.view(">u2")) is None
+        region = arena.claim(whole(array))
+        assert region is not None
+        assert region.length == array.nbytes
+        assert arena.claim(array) is None
         arena.publish(region, [0])
-        assert arena.locate(array) is None
+        assert arena.claim(array) is None
+
+
+def test_an_array_that_was_published_does_not_claim_whoever_has_its_slot_now() -> None:
+    with Arena(10 * NBYTES) as arena:
+        array = arena.allocate((64, 48), "<u2")
+        assert array is not None
+        region = arena.claim(array)
+        assert region is not None
+        arena.publish(region, [])
+        again = arena.allocate((64, 48), "<u2")
+        assert again is not None
+        assert again.ctypes.data == array.ctypes.data
+        assert arena.claim(array) is None
+        assert arena.claim(again) is not None
+        arena.clear_lane(0)
+        written = arena.reserve(NBYTES)
+        assert written is not None
+        assert arena.claim(written.array((64, 48), "<u2")) is None
 
 
 def test_an_array_dropped_unpublished_gives_its_region_back() -> None:
@@ -250,7 +273,7 @@ def test_an_array_dropped_unpublished_gives_its_region_back() -> None:
             gc.collect()
         array = arena.allocate((64, 48), "<u2")
         assert array is not None
-        region = arena.locate(array)
+        region = arena.claim(array)
         assert region is not None
         arena.publish(region, [0])
         del array
@@ -284,7 +307,7 @@ def test_a_closed_arena_refuses_and_lets_arrays_live() -> None:
     # what only tidies up has nothing left to do
     arena.discard(region)
     arena.release(slot, 0)
-    assert arena.locate(array) is None
+    assert arena.claim(array) is None
     assert (arena.collect(), arena.clear_lane(0), arena.leases(0)) == (0, 0, 0)
     assert (arena.bytes_in_flight, arena.bytes_reserved, arena.bytes_backed) == (0, 0, 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coverslip.payload import (
+    MAX_ORIGIN,
     WIRE_DTYPES,
+    Source,
     UnsupportedArray,
     as_components,
+    as_origin,
     as_planes,
+    as_source,
     as_value,
     wire_dtype,
 )
@@ -234,6 +239,7 @@ def test_component_values_become_plain(value: object, plain: object) -> None:
         (2**63, "64 bits"),
         (np.uint64(2**63), "64 bits"),
         ("t" * 1025, "at most 1024"),
+        ("well \udc80", "not Unicode"),
         (1j, "complex"),
         ([1], "list"),
         (np.array([1]), "ndarray"),
@@ -246,10 +252,46 @@ def test_component_values_without_a_place_are_refused(value: object, said: str) 
         as_value("z", value)
 
 
-@pytest.mark.parametrize("names", [[""], ["n" * 257], ["y"], ["c"], [f"n{i}" for i in range(33)]])
+@pytest.mark.parametrize(
+    "names", [[""], ["n" * 257], ["y"], ["c"], ["\udc80"], [f"n{i}" for i in range(33)]]
+)
 def test_component_names_are_checked(names: list[str]) -> None:
     with pytest.raises(UnsupportedArray):
         as_components(dict.fromkeys(names, 1))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": ""},
+        {"name": "n" * 257},
+        {"name": 5},
+        {"name": "\udc80"},
+        {"step_name": "s" * 257},
+        {"step_name": "\udc80"},
+        {"step_index": 2**31},
+        {"step_index": 1.5},
+        {"modes": {"well": "m" * 17}},
+        {"modes": {"\udc80": "slice"}},
+    ],
+    ids=range(10),
+)
+def test_a_step_that_cannot_travel_is_refused(fields: Any) -> None:
+    with pytest.raises(UnsupportedArray, match="name or step"):
+        as_source(**fields)
+
+
+def test_a_step_travels_as_plain_values() -> None:
+    source = as_source(step_name="Blur µ", step_index=np.int64(3), modes={"well": "slice"})
+    assert type(source.step_index) is int
+    assert (source.step_name, source.modes) == ("Blur µ", {"well": "slice"})
+    assert as_source() == Source()
+
+
+def test_an_origin_is_readable_text_whatever_the_file_is_called() -> None:
+    assert as_origin(Path("a/µ.tif")) == "a/µ.tif"
+    assert as_origin(os.fsdecode(b"a\x80.tif")) == "a\\udc80.tif"
+    assert as_origin("x" * 9999 + ".tif") == "x" * (MAX_ORIGIN - 4) + ".tif"
 
 
 @given(st.integers(2, 5), st.data())

@@ -4,7 +4,15 @@ Knows no socket and no GUI.
 """
 
 from coverslip.payload.arena import Arena, Region
-from coverslip.payload.arrays import WIRE_DTYPES, as_components, as_planes, as_value, wire_dtype
+from coverslip.payload.arrays import (
+    WIRE_DTYPES,
+    as_components,
+    as_origin,
+    as_planes,
+    as_source,
+    as_value,
+    wire_dtype,
+)
 from coverslip.payload.axes import CANONICAL_ORDER, Axes, Axis, natural_key
 from coverslip.payload.errors import (
     ArenaClosed,
@@ -38,6 +46,7 @@ from coverslip.payload.projection import (
 from coverslip.payload.reader import ArenaReader
 from coverslip.payload.schema import (
     MAX_COMPONENTS,
+    MAX_ORIGIN,
     MAX_PLANES,
     ArenaAddress,
     Batch,
@@ -71,6 +80,7 @@ __all__ = [
     "PlaneStore",
     "MAX_COMPONENTS",
     "MAX_HEADER",
+    "MAX_ORIGIN",
     "MAX_PLANES",
     "WIRE_DTYPES",
     "Arena",
@@ -98,7 +108,9 @@ __all__ = [
     "Value",
     "WindowsAddress",
     "as_components",
+    "as_origin",
     "as_planes",
+    "as_source",
     "as_value",
     "decode",
     "decode_offer",

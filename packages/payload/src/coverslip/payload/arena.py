@@ -204,8 +204,8 @@ class Arena:
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
         """Return an array that lies in a region of its own, or None when there is no room now.
 
-        :meth:`locate` finds the region again. An array that is dropped without being published
-        gives its region back by itself.
+        :meth:`claim` finds the region again. An array that is dropped without being claimed gives
+        its region back by itself.
 
         Raises
         ------
@@ -223,19 +223,29 @@ class Arena:
         region._watch = weakref.ref(array, lambda _: abandoned.append(region))
         return array
 
-    def locate(self, array: NDArray[Any]) -> Region | None:
-        """Return the reserved region that `array` fills, or None.
+    def claim(self, array: NDArray[Any]) -> Region | None:
+        """Take the region that an array from :meth:`allocate` fills, to publish or discard it.
 
-        None also for a part of a region, or bytes in another order than a message has them: those
-        pixels must be copied. A part must, because publishing gives the whole slot away.
+        Whoever asks first has it; None from then on. None also for a part of a region, or bytes
+        in another order than a message has them: those pixels must be copied. A part must,
+        because publishing gives the whole slot away.
         """
-        backing = self._backing
-        if backing is None or not self._reserved or not array.flags.c_contiguous:
+        if not self._reserved or not array.flags.c_contiguous:
             return None
-        region = self._reserved.get(backing.offset_of(array))
-        if region is None or region.length != array.nbytes:
-            return None
-        return region if array.dtype == array.dtype.newbyteorder("<") else None
+        with self._lock:
+            if self._backing is None:
+                return None
+            region = self._reserved.get(self._backing.offset_of(array))
+            if region is None or region.length != array.nbytes or region._watch is None:
+                return None
+            # An array that was published lies at the same place as whoever has the slot now.
+            owner = region._watch()
+            if owner is None or (array is not owner and array.base is not owner):
+                return None
+            if array.dtype != array.dtype.newbyteorder("<"):
+                return None
+            region._watch = None
+            return region
 
     def publish(self, region: Region, lanes: Iterable[int]) -> Slot:
         """Give the region to the readers on `lanes`; from now on it is theirs.

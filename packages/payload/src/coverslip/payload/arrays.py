@@ -6,17 +6,28 @@ The copy into a slot (``numpy.copyto``) is what makes pixels contiguous and litt
 from __future__ import annotations
 
 import math
+import operator
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, SupportsIndex
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from coverslip.payload.errors import UnsupportedArray
-from coverslip.payload.schema import MAX_COMPONENTS, MAX_PLANES, Value
+from coverslip.payload.schema import MAX_COMPONENTS, MAX_ORIGIN, MAX_PLANES, Source, Value
 
-__all__ = ["WIRE_DTYPES", "as_components", "as_planes", "as_value", "wire_dtype"]
+__all__ = [
+    "WIRE_DTYPES",
+    "as_components",
+    "as_origin",
+    "as_planes",
+    "as_source",
+    "as_value",
+    "wire_dtype",
+]
 
 WIRE_DTYPES: dict[str, np.dtype[Any]] = {
     np.dtype(code).newbyteorder("<").str: np.dtype(code).newbyteorder("<")
@@ -73,7 +84,7 @@ def as_value(name: str, value: object) -> Value:
     Raises
     ------
     UnsupportedArray
-        For bool, None, NaN, infinity, and everything that is no scalar.
+        For bool, None, NaN, infinity, text that is not Unicode, and everything that is no scalar.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -82,7 +93,7 @@ def as_value(name: str, value: object) -> Value:
             raise UnsupportedArray(
                 f"component {name}: text of {len(value)} characters, at most {_MAX_TEXT}"
             )
-        return str(value)
+        return _unicode(f"component {name}", value)
     if isinstance(value, bool) or value is None:
         raise UnsupportedArray(
             f"component {name}={value}: give text or a number, or leave the component out"
@@ -114,6 +125,47 @@ def as_components(components: Mapping[str, object]) -> dict[str, Value]:
     for name in components:
         _check_name(name)
     return {name: as_value(name, value) for name, value in components.items()}
+
+
+def as_source(
+    *,
+    name: str | None = None,
+    step_name: str | None = None,
+    step_index: SupportsIndex | None = None,
+    modes: Mapping[str, str] | None = None,
+) -> Source:
+    """Return who made some planes and how they ask to be shown, within what a message may say.
+
+    Raises
+    ------
+    UnsupportedArray
+        A name is empty, longer than 256 characters or not Unicode, or the index is no integer of
+        32 bits.
+    """
+    try:
+        given = {
+            "name": name,
+            "step_name": step_name,
+            "step_index": None if step_index is None else operator.index(step_index),
+            "modes": dict(modes or {}),
+        }
+        source = msgspec.convert(given, Source)
+    except (TypeError, msgspec.ValidationError) as error:
+        raise UnsupportedArray(f"a plane's name or step: {error}") from None
+    for text in (source.name, source.step_name, *source.modes):
+        _unicode("a plane's name or step", text or "")
+    return source
+
+
+def as_origin(origin: str | os.PathLike[str]) -> str:
+    """Return where a plane came from as text that travels, whatever bytes a file's name has.
+
+    For people to read: what is no Unicode is escaped, and of a long text the end is kept.
+    """
+    text = os.fsdecode(origin)
+    if not text.isascii():
+        text = text.encode(errors="backslashreplace").decode()
+    return text[-MAX_ORIGIN:]
 
 
 def as_planes(
@@ -269,5 +321,14 @@ def _axis_values(
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME:
         raise UnsupportedArray(f"a component's name is text of 1 to {_MAX_NAME} characters")
+    _unicode("a component's name", name)
     if name in _PICTURE:
         raise UnsupportedArray(f"{name!r} is the picture's own axis and cannot be a component")
+
+
+def _unicode(what: str, text: str) -> str:
+    """Return plain text; what a file's undecodable name leaves behind cannot be sent."""
+    try:
+        return str(text.encode(), "utf-8")
+    except UnicodeEncodeError:
+        raise UnsupportedArray(f"{what} is {text[:64]!r}, which is not Unicode") from None

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 __all__ = [
     "MAX_COMPONENTS",
+    "MAX_ORIGIN",
     "MAX_PLANES",
     "ArenaAddress",
     "Batch",
@@ -30,6 +31,7 @@ __all__ = [
 
 MAX_PLANES = 65_536
 MAX_COMPONENTS = 32
+MAX_ORIGIN = 4096
 
 Value: TypeAlias = str | int | float
 """A component's value: a well is text, a z index an integer, a time in seconds a float."""
@@ -37,7 +39,7 @@ Value: TypeAlias = str | int | float
 _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Extent = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
-_Text = Annotated[str, Meta(max_length=4096)]
+_Text = Annotated[str, Meta(max_length=MAX_ORIGIN)]
 _WireValue = (
     Annotated[str, Meta(max_length=1024)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float
 )
