@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import shutil
@@ -165,6 +166,68 @@ class TestDelivery:
         ):
             assert (held == int(thread) * 50 + int(number)).all()
 
+    def test_what_cannot_be_written_as_a_message_fails_alone(self, stream: Stream) -> None:
+        send(stream, plane(0), n=np.int64(1))  # as_planes makes it plain; this did not pass there
+        send(stream, plane(1), n=2)
+        assert stream.flush(DEADLINE) == (2, 1, 0, 1)
+        assert "cannot be sent" in " ".join(stream.statistics().reasons)
+
+    def test_names_that_no_message_can_carry_are_the_caller_s_error(self, stream: Stream) -> None:
+        view = View(HeadlessVisualizer(port=1), stream)
+        for odd in ({"name": ""}, {"step_name": "s" * 300}, {"well": "\udc80"}, {"name": "\udc80"}):
+            with pytest.raises(UnsupportedArray):
+                view.show(plane(0), **odd)  # type: ignore[arg-type]
+        view.show(plane(0), origin=os.fsdecode(b"/data/\x80.tif"), step_index=np.int64(3))  # type: ignore[arg-type]
+        view.show(plane(1), origin="x" * 10_000)
+        assert view.flush(DEADLINE) == (2, 2, 0, 0)
+
+    def test_statistics_while_others_send(self, stream: Stream) -> None:
+        done = threading.Event()
+
+        def work(thread: int) -> None:
+            while not done.is_set():
+                send(stream, np.ones((4, 4), np.uint8), t=thread)
+
+        with ThreadPoolExecutor(4) as pool:
+            futures = [pool.submit(work, thread) for thread in range(4)]
+            for _ in range(300):
+                stream.statistics()
+            done.set()
+            for future in futures:
+                future.result(DEADLINE)
+        assert stream.flush(DEADLINE).complete
+
+    def test_a_flush_waits_for_what_was_sent_before_it_and_not_for_what_is_sent_meanwhile(
+        self, server: HeadlessServer
+    ) -> None:
+        server._slow = 0.002
+        stream = Stream([RemoteTarget(server.connection.endpoint)])
+        done = threading.Event()
+
+        def work() -> None:
+            number = 0
+            while not done.is_set():
+                waiting = stream.statistics().pending
+                if waiting < 1000:  # always more than the viewer may be sent at once
+                    stream.send(
+                        [Picture({"n": number + z}, plane(z, 8)) for z in range(64)], Source()
+                    )
+                    number += 64
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        until(lambda: stream.statistics().pending > 600, "planes queue on the stream's side")
+        before = stream.statistics().sent
+        started = time.monotonic()
+        counts = stream.flush(3 * DEADLINE)
+        assert time.monotonic() - started < DEADLINE
+        assert counts.shown >= before
+        assert not counts.complete
+        done.set()
+        thread.join(DEADLINE)
+        server._slow = 0.0
+        assert stream.close(DEADLINE).complete
+
     def test_two_viewers_share_one_arena(
         self, runtime_folder: Path, free_port: Callable[[], int]
     ) -> None:
@@ -243,6 +306,29 @@ class TestAllocate:
         assert stream.flush(DEADLINE).shown == 300
         (layer,) = server.projection
         assert all((held == key[0]).all() for key, held in layer.store.snapshot())
+
+    def test_shown_twice_at_once_it_is_copied_the_second_time(
+        self, stream: Stream, server: HeadlessServer
+    ) -> None:
+        out = stream.allocate((64, 64), np.uint16)
+        out[...] = plane(1)
+        stream.send([Picture({"n": 0}, out), Picture({"n": 1}, out)], Source())
+        assert stream.flush(DEADLINE) == (2, 2, 0, 0)
+        (layer,) = server.projection
+        for _, held in layer.store.snapshot():
+            np.testing.assert_array_equal(held, plane(1))
+
+    def test_shown_again_it_leaves_alone_whoever_has_its_slot_now(self, stream: Stream) -> None:
+        first = stream.allocate((64, 64), np.uint16)
+        send(stream, first, n=0)
+        assert stream.flush(DEADLINE).shown == 1
+        second = stream.allocate((64, 64), np.uint16)
+        assert second.ctypes.data == first.ctypes.data
+        send(stream, first, n=1)
+        writeable = [second.flags.writeable]
+        send(stream, second, n=2)
+        assert [*writeable, second.flags.writeable] == [True, False]
+        assert stream.flush(DEADLINE) == (3, 3, 0, 0)
 
     def test_an_array_that_is_never_shown_gives_its_slot_back(self, server: HeadlessServer) -> None:
         stream = Stream([RemoteTarget(server.connection.endpoint)], budget=200_000, limit=0.2)
@@ -386,6 +472,62 @@ class TestFaults:
         (layer,) = view.layers()
         assert len(layer.planes) == 12
         view.close()
+
+
+class TestEnds:
+    def test_two_close_while_eight_send(self, server: HeadlessServer) -> None:
+        stream = Stream([RemoteTarget(server.connection.endpoint)])
+
+        def work(thread: int) -> None:
+            with contextlib.suppress(StreamClosed):
+                while True:
+                    send(stream, plane(thread, 16), t=thread)
+                    stream.allocate((16, 16), np.uint16)
+
+        with ThreadPoolExecutor(10) as pool:
+            senders = [pool.submit(work, thread) for thread in range(8)]
+            until(lambda: stream.delivery().shown > 100, "planes are shown")
+            closers = [pool.submit(stream.close, 0.1) for _ in range(2)]
+            assert all(closer.result(DEADLINE).complete for closer in closers)
+            for sender in senders:
+                sender.result(DEADLINE)
+        assert stream.delivery().complete
+
+    def test_collected_with_its_own_lock_held_it_is_closed_by_another_thread(
+        self, server: HeadlessServer
+    ) -> None:
+        # The collector runs wherever it likes, also in the middle of the stream's own courier.
+        stream = Stream([RemoteTarget(server.connection.endpoint)])
+        name, arena = stream.id, stream._arena
+        for number in range(20):
+            send(stream, plane(number), n=number)
+        with arena._lock:
+            del stream
+        until(lambda: arena.closed, "the stream was closed")
+        assert server.ledgers[name].counts().shown == 20
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+    def test_a_child_forked_while_the_stream_is_locked_still_has_its_counts(
+        self, stream: Stream
+    ) -> None:
+        locked, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with stream._lock:
+                locked.set()
+                done.wait(DEADLINE)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert locked.wait(DEADLINE)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(int(DEADLINE))
+            os._exit(0 if stream.statistics().sent == 0 and stream.close(0) == (0, 0, 0, 0) else 1)
+        done.set()
+        thread.join(DEADLINE)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
 
 
 class TestBackPressure:

@@ -56,11 +56,18 @@ class Account:
         if waiting:
             self._waiting -= planes
 
-    def fail(self, planes: int, reason: str) -> None:
-        """`planes` can never be sent, to any viewer."""
+    @property
+    def expected(self) -> int:
+        """Sequence number of the plane after those that are published or wait."""
+        return self.published + self._waiting
+
+    def fail(self, planes: int, reason: str, *, waiting: bool = False) -> None:
+        """`planes` can never be sent, to any viewer; with `waiting`, they were among those."""
         self._failed += planes
         self._lost[reason] += planes
         self._refused += planes
+        if waiting:
+            self._waiting -= planes
 
     def attached(self, instance: str, counts: Counts) -> None:
         """Take over the account of the viewer that answered `Attach`.
@@ -75,8 +82,8 @@ class Account:
         self._counts = counts
 
     def reported(self, counts: Counts) -> None:
-        """Take over a newer report of the same instance."""
-        if _settled(counts) >= _settled(self._counts):
+        """Take over a newer report of the same instance; one of its predecessor comes late."""
+        if counts.first == self._first and _settled(counts) >= _settled(self._counts):
             self._counts = counts
 
     def lost(self, reason: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import ArrayLike
 
-from coverslip.payload import Source, as_planes
+from coverslip.payload import as_origin, as_planes, as_source
 from coverslip.transport import TransportError
 from coverslip.viewers.connect import connect
 from coverslip.viewers.errors import ViewerError
@@ -122,7 +122,12 @@ class ViewerBackend(StreamingBackend):
             )
         given = _spread(components, len(file_paths))
         pictures = [
-            Picture(placed, pixels, rgb=rgb or (axes is not None and "c" in axes), origin=str(path))
+            Picture(
+                placed,
+                pixels,
+                rgb=rgb or (axes is not None and "c" in axes),
+                origin=as_origin(path),
+            )
             for data, path, known in zip(data_list, file_paths, given, strict=True)
             for placed, pixels in as_planes(
                 data, axes=axes, rgb=rgb, components=_read(path, parser, known)
@@ -130,9 +135,7 @@ class ViewerBackend(StreamingBackend):
         ]
         if kwargs:
             logger.debug("save_batch leaves aside: %s", ", ".join(sorted(kwargs)))
-        source = Source(
-            name=name, step_name=step_name, step_index=step_index, modes=dict(modes or {})
-        )
+        source = as_source(name=name, step_name=step_name, step_index=step_index, modes=modes)
         self.view(host, port).stream.send(pictures, source)
 
     def view(self, host: str = "localhost", port: int | None = None) -> View:

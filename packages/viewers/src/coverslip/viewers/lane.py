@@ -22,6 +22,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -156,6 +157,8 @@ class Lane:
         self._credit = WINDOW
         self._in_flight: deque[tuple[int, list[Slot]]] = deque()
         self._bursting = 0
+        self.abandoned: Callable[[], object] | None = None
+        """Lets go of the stream; set when nobody has it any more. The courier sees to it."""
         self._closing = threading.Event()
         self._kick = threading.Event()
         self._courier = threading.Thread(
@@ -208,6 +211,10 @@ class Lane:
             except NotListening:
                 self._lose("the viewer stopped listening")
                 return
+            except (TypeError, ValueError, OverflowError) as error:
+                # Not the planes after it: what cannot be written as a message never will be.
+                self._refuse(self._pending.popleft(), f"a plane cannot be sent: {error}")
+                continue
             self._credit -= len(self._pending.popleft().planes)
         self._changed.notify_all()
 
@@ -252,6 +259,12 @@ class Lane:
             publisher.send(encode(batch))
         self.account.publish(len(parcel.planes))
 
+    def _refuse(self, parcel: Parcel, reason: str) -> None:
+        logger.error("%s", reason)
+        self.account.fail(len(parcel.planes), reason, waiting=True)
+        for slot in parcel.slots:
+            self._arena.release(slot, self.index)
+
     def _lose(self, reason: str) -> None:
         """Give up on the viewer for now: whatever is queued or leased ends here."""
         if self._state is not LaneState.ABSENT:
@@ -281,6 +294,11 @@ class Lane:
                 logger.exception("the courier of lane %d goes on", self.index)
             self._kick.wait(self._interval())
             self._kick.clear()
+            if self.abandoned is not None:
+                # Not from this thread: what is under way may need it.
+                name = f"coverslip-closer-{self.index}"
+                threading.Thread(target=self.abandoned, name=name, daemon=True).start()
+                self.abandoned = None
 
     def _interval(self) -> float:
         if self._state is LaneState.ABSENT:
@@ -419,10 +437,13 @@ class Lane:
 
         Returns early when the viewer's process is known to be gone.
         """
+        with self._changed:
+            sequence = self.account.expected
         while (left := deadline - time.monotonic()) > 0:
             with self._changed:
-                if self._state is LaneState.LIVE and not self._pending:
-                    sequence = self.account.published
+                # What waited may have been dropped meanwhile: its numbers are others' then.
+                sequence = min(sequence, self.account.expected)
+                if self._state is LaneState.LIVE and self.account.published >= sequence:
                     if not self.account.unsettled:
                         return
                 elif self._publisher is None and self._state is LaneState.ABSENT:

@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 import uuid
+import weakref
 from collections import deque
 from collections.abc import Iterable, Sequence
 from multiprocessing import util as multiprocessing_util
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 
 from coverslip.payload import (
     Arena,
+    ArenaClosed,
     ArenaFull,
     Offer,
     Plane,
@@ -56,6 +58,7 @@ PARCEL_BYTES = 32 << 20
 the first planes while the last are still being written."""
 
 NO_VIEWER = "there is no viewer"
+CLOSED = "the stream was closed"
 
 WARM_BYTES = 32 << 20
 WARM_PLANES = 4
@@ -177,7 +180,6 @@ class Stream:
         self._open()
 
     def _open(self) -> None:
-        self._pid = os.getpid()
         self.id = uuid.uuid4().hex
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -185,8 +187,8 @@ class Stream:
         self._keeping_up = True
         self._recent: deque[tuple[float, int]] = deque(maxlen=4096)
         self._arena = Arena(self._budget, lanes=max(1, len(self._targets)))
-        owner = identify(self._pid) or Identity(self._pid, 0.0)
-        producer = self._producer or f"{psutil.Process().name()} (pid {self._pid})"
+        owner = identify() or Identity(os.getpid(), 0.0)
+        producer = self._producer or f"{psutil.Process().name()} (pid {owner.pid})"
         self._lanes = [
             Lane(
                 stream=self.id,
@@ -207,20 +209,19 @@ class Stream:
             )
             for index, target in enumerate(self._targets)
         ]
-        # Runs when the stream is collected and when the process ends; unlike atexit, also in
-        # the children of multiprocessing. It must not keep the stream alive.
-        self._end = multiprocessing_util.Finalize(
-            self,
-            _let_go,
-            args=(self._lanes, self._arena, self._lock, self._closed, self._pid),
-            kwargs={"linger": CLOSE_AT_EXIT},
-            exitpriority=10,
-        )
+        self._holdings = _Holdings(self._lanes, self._arena, self._lock, self._closed)
+        self._holdings.watch(self)
+        self._pid = os.getpid()
+
+    def _come_through_fork(self) -> None:
+        """Open anew in a forked child: threads, sockets and locks are its parent's."""
+        if self._pid != os.getpid():
+            with _opening:
+                if self._pid != os.getpid():
+                    self._open()
 
     def _check(self) -> None:
-        if self._pid != os.getpid():
-            # Threads and sockets did not come along through the fork; the parent still uses its.
-            self._open()
+        self._come_through_fork()
         if self._closed.is_set():
             raise StreamClosed(
                 f"stream {self.id[:8]} was closed; connect again to send more planes"
@@ -251,21 +252,19 @@ class Stream:
         try:
             for picture in pictures:
                 sent += 1
-                pixels = picture.pixels
-                region = self._arena.locate(pixels)
+                region = self._arena.claim(picture.pixels)
                 if region is not None:
-                    _seal(pixels)
+                    _seal(picture.pixels)
                 else:
                     if parcel.full:
                         self._post(parcel)
-                    region = self._reserve(pixels.nbytes, deadline, parcel)
-                    if region is None:
-                        continue
-                    np.copyto(region.array(pixels.shape, wire_dtype(pixels.dtype)), pixels)
-                parcel.add(region, picture)
+                    region = self._copy_in(picture.pixels, deadline, parcel)
+                if region is not None:
+                    parcel.add(region, picture)
         finally:
             self._post(parcel)
-        self._recent.append((time.monotonic(), sent))
+        with self._lock:
+            self._recent.append((time.monotonic(), sent))
 
     def _post(self, parcel: _Draft) -> None:
         """Publish what is written and send it; empties `parcel`."""
@@ -274,10 +273,10 @@ class Stream:
         with self._lock:
             lanes = []
             for lane in self._lanes:
-                if lane.wants:
+                if lane.wants and not self._closed.is_set():
                     lanes.append(lane)
                 else:
-                    lane.drop(len(parcel.written), NO_VIEWER)
+                    lane.drop(len(parcel.written), self._absence)
             if lanes:
                 indices = [lane.index for lane in lanes]
                 planes = tuple(
@@ -298,6 +297,19 @@ class Stream:
                     self._arena.discard(region)
         parcel.clear()
 
+    def _copy_in(self, pixels: NDArray[Any], deadline: float, parcel: _Draft) -> Region | None:
+        """Return a region that holds the pixels, or None when they were dropped, and counted."""
+        kind = wire_dtype(pixels.dtype)
+        region = self._reserve(pixels.nbytes, deadline, parcel)
+        if region is None:
+            return None
+        try:
+            np.copyto(region.array(pixels.shape, kind), pixels)
+        except ArenaClosed:
+            self._drop(CLOSED)
+            return None
+        return region
+
     def _reserve(self, nbytes: int, deadline: float, parcel: _Draft) -> Region | None:
         """Return room for one plane, or None when it is to be dropped (and was counted)."""
         try:
@@ -316,6 +328,8 @@ class Stream:
         except ArenaFull as error:
             self._drop(str(error))
             return None
+        except ArenaClosed:
+            region = None
         if region is None:
             self._drop("the viewer does not keep up")
         return region
@@ -365,10 +379,14 @@ class Stream:
     def _wanted(self) -> bool:
         return any(lane.wants for lane in self._lanes)
 
+    @property
+    def _absence(self) -> str:
+        return CLOSED if self._closed.is_set() else NO_VIEWER
+
     def _drop(self, reason: str) -> None:
         with self._lock:
             for lane in self._lanes:
-                lane.drop(1, reason if lane.wants else NO_VIEWER)
+                lane.drop(1, reason if lane.wants else self._absence)
 
     def _fail(self, reason: str) -> None:
         logger.error("a plane cannot be sent: %s", reason)
@@ -404,7 +422,7 @@ class Stream:
                 if region is not None:
                     self._arena.discard(region)
                     array = self._arena.allocate(shape, kind)
-        except (PlaneTooLarge, ArenaFull):
+        except (PlaneTooLarge, ArenaFull, ArenaClosed):
             array = None
         return np.empty(shape, kind) if array is None else array
 
@@ -427,6 +445,7 @@ class Stream:
 
     def delivery(self) -> Delivery:
         """Return the counts as known now, summed over the viewers."""
+        self._come_through_fork()
         with self._lock:
             parts = [lane.delivery() for lane in self._lanes]
         return Delivery(
@@ -440,14 +459,14 @@ class Stream:
         """Return what is known without asking anyone."""
         delivery = self.delivery()
         now = time.monotonic()
-        recent = [(when, planes) for when, planes in self._recent if when > now - RATE_WINDOW]
-        span = now - recent[0][0] if recent else 0.0
         reasons: dict[str, int] = {}
         with self._lock:
+            recent = [(when, planes) for when, planes in self._recent if when > now - RATE_WINDOW]
             for lane in self._lanes:
                 for reason, planes in lane.account.reasons().items():
                     reasons[reason] = reasons.get(reason, 0) + planes
             state = tuple(lane.state.value for lane in self._lanes)
+        span = now - recent[0][0] if recent else 0.0
         return Statistics(
             *delivery,
             pending=delivery.pending,
@@ -466,12 +485,11 @@ class Stream:
         -------
         Delivery
             The final counts: what the viewer had not settled is dropped. Closing
-            again returns them again.
+            again, or from another thread at the same time, returns them too.
         """
         if self._pid != os.getpid():
             return Delivery(0, 0, 0, 0)
-        _let_go(self._lanes, self._arena, self._lock, self._closed, self._pid, linger=linger)
-        self._end.cancel()
+        self._holdings.let_go(linger)
         return self.delivery()
 
 
@@ -482,25 +500,63 @@ def _seal(pixels: NDArray[Any]) -> None:
         pixels.base.flags.writeable = False
 
 
-def _let_go(
-    lanes: list[Lane],
-    arena: Arena,
-    lock: threading.RLock,
-    closed: threading.Event,
-    pid: int,
-    *,
-    linger: float,
-) -> None:
-    """Close what a stream owns, once, and only in the process that made it."""
-    if pid != os.getpid() or closed.is_set():
-        return
-    deadline = time.monotonic() + linger
-    for lane in lanes:
-        lane.flush(deadline)
-    with lock:
-        if closed.is_set():
+class _Holdings:
+    """What a stream owns: let go of once, by whichever comes first of the ways in which it ends.
+
+    By `let_go`, when the process ends, and when the stream is collected: that may happen in any
+    thread and with any lock held, so it only leaves a note, for a courier to find.
+    """
+
+    def __init__(
+        self, lanes: list[Lane], arena: Arena, lock: threading.RLock, closed: threading.Event
+    ) -> None:
+        self._lanes = lanes
+        self._arena = arena
+        self._lock = lock
+        self._closed = closed
+        self._pid = os.getpid()
+        self._leaving = threading.RLock()
+        self._stream: weakref.ref[Stream] | None = None
+        # Unlike atexit, this runs also in the children of multiprocessing.
+        self._at_exit = multiprocessing_util.Finalize(
+            None, self.let_go, args=(CLOSE_AT_EXIT,), exitpriority=10
+        )
+
+    def watch(self, stream: Stream) -> None:
+        """Let go when the stream is collected, as patiently as `Stream.close` would."""
+        lanes = self._lanes[:1]
+
+        def abandon(_: object) -> None:
+            for lane in lanes:
+                lane.abandoned = self.let_go
+
+        self._stream = weakref.ref(stream, abandon)
+
+    def let_go(self, linger: float = 5.0) -> None:
+        """Wait up to `linger` seconds for what is under way, and close. Once; others wait."""
+        if self._pid != os.getpid():
             return
-        closed.set()
-    for lane in lanes:
-        lane.close()
-    arena.close()
+        deadline = time.monotonic() + linger
+        for lane in self._lanes:
+            lane.flush(deadline)
+        with self._leaving:
+            if self._closed.is_set():
+                return
+            with self._lock:
+                self._closed.set()
+            for lane in self._lanes:
+                lane.close()
+            self._arena.close()
+            self._at_exit.cancel()
+
+
+_opening = threading.Lock()
+
+
+def _renew_after_fork() -> None:
+    global _opening
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from coverslip.payload import Mode, Source, as_planes
+from coverslip.payload import Mode, Source, as_origin, as_planes, as_source
 from coverslip.transport import (
     Clear,
     Delivery,
@@ -110,7 +110,8 @@ class View:
         ------
         coverslip.payload.UnsupportedArray
             It cannot be shown as an image: complex, empty, one-dimensional, or of
-            more than two dimensions without `axes`. The message says what to do.
+            more than two dimensions without `axes`. Or a name or component cannot
+            be sent. The message says what to do.
         StreamClosed
             After `close`.
         """
@@ -132,11 +133,12 @@ class View:
     ) -> None:
         """Send planes that `coverslip.payload.as_planes` made; what `show` stands on."""
         self._stream.send(
-            [Plane(components, pixels, rgb, origin) for components, pixels in planes], source
+            [Plane(components, pixels, rgb, as_origin(origin)) for components, pixels in planes],
+            source,
         )
 
     def _source(self, name: str | None, step_name: str | None, step_index: int | None) -> Source:
-        return Source(name=name, step_name=step_name, step_index=step_index, modes=self._modes)
+        return as_source(name=name, step_name=step_name, step_index=step_index, modes=self._modes)
 
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an array in shared memory to compute into: `show` then copies nothing.
