@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from coverslip.transport import (
+    Clear,
     Connection,
+    Done,
     Endpoint,
-    Launched,
     LaunchError,
     NoServer,
     Pong,
@@ -28,6 +29,7 @@ from coverslip.transport import (
     new_launch_id,
     new_log,
     ping,
+    request,
     stop,
     wait_ready,
 )
@@ -99,7 +101,6 @@ class StreamVisualizer:
         self.replace_layers = replace_layers
         self._lock = threading.RLock()
         self._connection: Connection | None = None
-        self._launched: Launched | None = None
         self._starter: threading.Thread | None = None
         self._error: Exception | None = None
 
@@ -161,7 +162,6 @@ class StreamVisualizer:
                 detached=self.persistent,
                 log=log,
             )
-            self._launched = launched
             # Reached as soon as its sockets are bound: planes may come before the window.
             connection = wait_ready(launched, launch_id, timeout, state=None)
             self._connection = connection
@@ -173,7 +173,6 @@ class StreamVisualizer:
             if isinstance(error, LaunchError) and self._adopt():
                 return
             self._error = error
-            self._launched = None
             logger.error("the %s viewer did not start: %s", self.kind, error)
             logger.debug("it did not start", exc_info=True)
 
@@ -193,7 +192,6 @@ class StreamVisualizer:
         for connection in self._candidates():
             if self._answers(connection):
                 self._connection = connection
-                self._launched = None
                 if self.replace_layers:
                     self._clear()
                 return True
@@ -223,8 +221,6 @@ class StreamVisualizer:
             return None
 
     def _clear(self) -> None:
-        from coverslip.transport import Clear, Done, request
-
         request(self.endpoint, Clear(), Done, timeout=START_TIMEOUT)
 
     def wait_for_ready(self, timeout: float = START_TIMEOUT) -> bool:
@@ -274,7 +270,6 @@ class StreamVisualizer:
             starter.join(timeout)
         with self._lock:
             connection, self._connection = self._connection, None
-            self._launched = None
         if connection is not None:
             stop(connection, timeout=timeout, force=force)
 
