@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QWidget
@@ -52,7 +52,7 @@ class ValueLabels:
             self._write(rows[first:], dims.current_step[first:])
         self._viewer.canvas.overlays.text.text = place_in_words(dict(self._sliders.looked_at))
 
-    def _write(self, rows: Sequence[QWidget], steps: Sequence[int]) -> None:
+    def _write(self, rows: Sequence[Any], steps: Sequence[int]) -> None:
         """Write the label in each row of the grid's; the rows of the picture's axes follow."""
         width = 0
         labels = []
