@@ -47,6 +47,7 @@ from coverslip.payload import (
     StalePlane,
     Value,
     decode,
+    decode_offer,
     kept,
     pixels_of,
     place,
@@ -161,9 +162,11 @@ class ViewerServer(ZMQServer):
     def attach(self, request: Attach) -> Attached:
         """Open the stream's arena, if this process can prove that it reaches it."""
         try:
-            offer = msgspec.msgpack.decode(request.offer, type=Offer)
-        except msgspec.MsgspecError as error:
-            raise Refused(f"the offer of stream {request.stream} cannot be read: {error}") from None
+            offer = decode_offer(request.offer)
+        except InvalidMessage as error:
+            raise Refused(f"stream {request.stream}: {error}") from None
+        # First: an attach that is refused, as one of an epoch that is over, changes nothing.
+        attached = super().attach(request)
         reader, reason = None, ""
         known = self._sources.get(request.stream)
         if known is not None and known.offer == offer and known.reader is not None:
@@ -175,9 +178,8 @@ class ViewerServer(ZMQServer):
             except ArenaUnreachable as error:
                 reason = str(error)
                 logger.info("stream %s sends its pixels inline: %s", request.stream, reason)
-        attached = super().attach(request)
         owner = None
-        if reader is not None and offer.address is not None:
+        if reader is not None and offer.pid and offer.start_time:
             owner = Identity(offer.pid, offer.start_time)
         self._sources[request.stream] = _Source(owner, offer, reader)
         transfer = "inline" if reader is None else "shared_memory"
@@ -189,10 +191,15 @@ class ViewerServer(ZMQServer):
         super().detach(request)
 
     def housekeeping(self) -> None:
-        """Let go of arenas whose owner died: a killed pipeline says no goodbye."""
+        """Let go of arenas that nobody writes to any more.
+
+        A killed pipeline says no goodbye, nor does a stream whose account made room for others.
+        """
         for stream, source in list(self._sources.items()):
             if source.owner is not None and not is_alive(source.owner):
                 logger.info("stream %s: its process %d is gone", stream, source.owner.pid)
+                self._forget(stream)
+            elif stream not in self.ledgers:
                 self._forget(stream)
 
     def _forget(self, stream: str) -> None:
