@@ -84,6 +84,9 @@ INBOX_PLANES = 1 << 14
 COPY_BELOW = 1 << 16
 """An inline frame smaller than this is copied; a larger one is kept as it arrived."""
 
+FAILURE_BURST = 5.0
+"""Seconds without a failed plane, after which the next is logged again: `Status` counts all."""
+
 
 class Arrival(NamedTuple):
     """One plane on its way from the server thread to the GUI thread."""
@@ -145,6 +148,7 @@ class ViewerServer(ZMQServer):
         self._inbox_bytes = 0
         self._calls: deque[Callable[[], None]] = deque()
         self._measured: set[LayerKey] = set()
+        self._failures_quiet_until = 0.0
         # Checksums of a full viewer take seconds: neither thread may wait for them.
         self._clerk = ThreadPoolExecutor(1, thread_name_prefix="coverslip-clerk")
 
@@ -230,10 +234,16 @@ class ViewerServer(ZMQServer):
                 ledger.dropped(sequence, "its slot was written again before the viewer read it")
             except Exception as error:
                 # Of this plane only, be it no memory: the next one has its own fate.
-                logger.warning("plane %d of stream %s", sequence, batch.stream, exc_info=error)
                 reason = str(error) if isinstance(error, PayloadError) else repr(error)
                 ledger.failed(sequence, reason)
                 self.report_failure(reason)
+                logger.log(
+                    self._failure_level(),
+                    "plane %d of stream %s failed",
+                    sequence,
+                    batch.stream,
+                    exc_info=True,
+                )
                 _give_back(plane, source.reader)
             else:
                 with self._inbox_lock:
@@ -309,6 +319,13 @@ class ViewerServer(ZMQServer):
         self.arrived()
         return future
 
+    def _failure_level(self) -> int:
+        """Return at what level to log a plane that failed: DEBUG after the first of a burst."""
+        now = time.monotonic()
+        level = logging.DEBUG if now < self._failures_quiet_until else logging.WARNING
+        self._failures_quiet_until = now + FAILURE_BURST
+        return level
+
     @property
     def waiting(self) -> int:
         """Planes received and not yet inserted."""
@@ -341,7 +358,13 @@ class ViewerServer(ZMQServer):
             try:
                 self.insert(arrival)
             except Exception as error:
-                logger.exception("plane %d of stream %s", arrival.sequence, arrival.stream)
+                logger.log(
+                    self._failure_level(),
+                    "plane %d of stream %s failed",
+                    arrival.sequence,
+                    arrival.stream,
+                    exc_info=True,
+                )
                 self.report_failure(f"{type(error).__name__}: {error}")
                 if ledger is not None:
                     ledger.failed(arrival.sequence, f"{type(error).__name__}: {error}")

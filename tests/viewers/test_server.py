@@ -1,0 +1,76 @@
+"""What every viewer's server makes of attachments and of planes that fail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coverslip.payload import Arena, Batch, Inline, Plane, Source, encode, encode_offer
+from coverslip.transport import Attach, Refused
+from tests.viewers.headless import HeadlessServer
+
+SHAPE = (4, 6)
+NBYTES = 24
+
+
+@pytest.fixture
+def server(runtime_folder: Path, free_port: Callable[[], int]) -> Iterator[HeadlessServer]:
+    """A server that is bound and that nothing drives: what it is handed, the test hands it."""
+    with HeadlessServer(port=free_port()) as bound:
+        yield bound
+
+
+@pytest.fixture
+def arenas() -> Iterator[tuple[Arena, Arena]]:
+    with Arena(1 << 16) as one, Arena(1 << 16) as two:
+        yield one, two
+
+
+def attach(epoch: int, arena: Arena) -> Attach:
+    return Attach(stream="s", epoch=epoch, sequence=0, offer=encode_offer(arena.offer(0)))
+
+
+def message(planes: tuple[Plane, ...], pixels: tuple[bytes, ...] = (), **source: Any) -> list[Any]:
+    batch = Batch("s", 2, 0, Source(**source), planes)
+    return [memoryview(frame) for frame in encode(batch, pixels)]
+
+
+def test_an_attach_that_is_refused_leaves_the_stream_its_arena(
+    server: HeadlessServer, arenas: tuple[Arena, Arena]
+) -> None:
+    one, two = arenas
+    assert server.attach(attach(2, one)).transfer == "shared_memory"
+    with pytest.raises(Refused, match="epoch 1 is over"):
+        server.attach(attach(1, two))
+    region = one.reserve(NBYTES)
+    assert region is not None
+    region.array(SHAPE, np.uint8)[...] = 7
+    server.handle_data(message((Plane(SHAPE, "|u1", one.publish(region, [0])),)))
+    assert server.tick() == 1
+    assert one.collect() == 1
+
+
+@pytest.mark.parametrize("offer", [b"", b"\xc1", b"\x80" * 5000], ids=["none", "junk", "large"])
+def test_an_offer_that_is_none_is_refused(server: HeadlessServer, offer: bytes) -> None:
+    with pytest.raises(Refused, match=r"stream s: .*offer"):
+        server.attach(Attach(stream="s", epoch=0, sequence=0, offer=offer))
+    assert server.ledgers == {}
+
+
+def test_of_many_planes_that_fail_one_is_logged_and_all_are_counted(
+    server: HeadlessServer, arenas: tuple[Arena, Arena], caplog: pytest.LogCaptureFixture
+) -> None:
+    server.attach(attach(2, arenas[0]))
+    planes = tuple(Plane(SHAPE, "|u1", Inline(n), {"well": n}) for n in range(1, 21))
+    with caplog.at_level(logging.INFO):
+        server.handle_data(message(planes, (bytes(NBYTES),) * 20, modes={"well": "pile"}))
+    (record,) = (record for record in caplog.records if "failed" in record.message)
+    assert record.exc_info
+    counts = server.ledger("s").counts()
+    assert (counts.failed, counts.pending) == (20, 0)
+    assert "'pile'" in (server.last_error or "")
