@@ -11,6 +11,7 @@ timepoint and the cells no z.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import multiprocessing
 import signal
 import threading
@@ -40,9 +41,9 @@ EDGE = 256
 
 SIGMA = 1.5
 STEPS = ("raw", "gaussian_blur")
-FLUSH_TIMEOUT = 60.0
+FLUSH_TIMEOUT = 30.0
 SILENCE = 90.0
-"""Seconds without a word from the pipeline's process; it flushes for at most a minute."""
+"""Seconds without a word from the pipeline's process; it flushes for half a minute at most."""
 ENDING_TIMEOUT = 30.0
 
 
@@ -170,6 +171,8 @@ def _pipeline(pipe: Connection, port: int, rate: float) -> None:
 
     # Ctrl-C reaches every process of the terminal; the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What is lost, the counts and reasons at the end say; a line here would tear the bar.
+    logging.getLogger("coverslip").setLevel(logging.CRITICAL)
     pause = threading.Event()
     with connect("napari", port=port, start=False) as view:
         sent = 0
@@ -186,5 +189,5 @@ def _pipeline(pipe: Connection, port: int, rate: float) -> None:
             view.show(blurred, step_name=STEPS[1], step_index=1, **where)
             sent += len(STEPS)
             pipe.send(Progress(sent, None, {}))
-        delivery = view.flush(FLUSH_TIMEOUT)
+        delivery = view.close(FLUSH_TIMEOUT)
         pipe.send(Progress(sent, delivery, view.statistics().reasons))

@@ -13,7 +13,8 @@ import typer
 
 from coverslip.payload import PayloadError
 from coverslip.transport import TransportError
-from coverslip.viewers.errors import ViewerError
+from coverslip.viewers.cli.words import in_one_line
+from coverslip.viewers.errors import PipelineFailed, ViewerError
 
 __all__ = ["app", "main"]
 
@@ -23,13 +24,19 @@ FAILED = 1
 REFUSED = 2
 """Exit status: nothing was begun; one line on standard error says why."""
 
+STATUS = (
+    "Exit status: 0 all well, 1 not every plane was shown or not every viewer stopped, "
+    "2 nothing was begun, 130 interrupted. Results go to standard output, all else to "
+    "standard error."
+)
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Show microscope planes live in napari, from a running pipeline or from files.",
-    epilog="Exit status: 0 all well, 1 not every plane was shown, 2 nothing was begun.",
+    epilog=STATUS,
 )
 
 
@@ -68,13 +75,14 @@ def options(
 ) -> None:
     """Set up what all commands share."""
     logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.ERROR,
+        # What goes wrong, the commands say themselves, once and in one line.
+        level=logging.DEBUG if verbose else logging.CRITICAL,
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
 
 
-@app.command()
+@app.command(epilog=STATUS)
 def demo(
     screenshot: Shot = None,
     close: Annotated[
@@ -90,7 +98,7 @@ def demo(
     raise typer.Exit(0 if run_demo(screenshot, close=close, rate=rate) else FAILED)
 
 
-@app.command()
+@app.command(epilog=STATUS)
 def view(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
     parser: Annotated[
@@ -116,7 +124,7 @@ def view(
     raise typer.Exit(0 if done else FAILED)
 
 
-@app.command("list")
+@app.command("list", epilog=STATUS)
 def list_viewers(json: Json = False) -> None:
     """List the viewers of this user on this machine."""
     from coverslip.viewers.cli.servers import run_list
@@ -124,7 +132,7 @@ def list_viewers(json: Json = False) -> None:
     run_list(as_json=json)
 
 
-@app.command()
+@app.command(epilog=STATUS)
 def stop(
     port: Annotated[int | None, typer.Argument(help="Data port, as `list` shows it.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every viewer of this user.")] = False,
@@ -141,7 +149,7 @@ def stop(
 def main() -> None:
     """Run the command line; our own errors are one line, not a traceback."""
     try:
-        app()
+        app(prog_name="coverslip")
     except (ViewerError, TransportError, PayloadError, OSError) as error:
-        typer.echo(f"coverslip: {error}", err=True)
-        sys.exit(REFUSED)
+        typer.echo(f"coverslip: {in_one_line(error)}", err=True)
+        sys.exit(FAILED if isinstance(error, PipelineFailed) else REFUSED)

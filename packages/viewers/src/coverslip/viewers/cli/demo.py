@@ -9,8 +9,8 @@ from pathlib import Path
 from coverslip.transport import Delivery
 from coverslip.viewers import demo
 from coverslip.viewers.cli import report
+from coverslip.viewers.cli.window import check_target, open_window, take_picture
 from coverslip.viewers.cli.xvfb import VirtualDisplay
-from coverslip.viewers.connect import connect
 from coverslip.viewers.display import find_display, require_display
 
 __all__ = ["run_demo"]
@@ -25,6 +25,7 @@ def run_demo(screenshot: Path | None, *, close: bool, rate: float) -> bool:
     Without a display it runs on one of its own, where it can only be looked at
     through its screenshot, and closes.
     """
+    check_target(screenshot)
     demo.read_specimens()  # what is missing is told before a window opens
     title = TITLE
     with ExitStack() as stack:
@@ -34,24 +35,30 @@ def run_demo(screenshot: Path | None, *, close: bool, rate: float) -> bool:
                 require_display()
             report.note(f"{reason}: the demo runs on a virtual display (Xvfb)")
             stack.enter_context(VirtualDisplay())
-            screenshot = screenshot or WITHOUT_DISPLAY
+            if screenshot is None:
+                check_target(screenshot := WITHOUT_DISPLAY)
             close = True
             # A viewer of another display may bear the plain title, and is not to be closed.
             title = f"{TITLE} {os.getpid()}"
-        report.note("starting napari …")
-        view = connect("napari", title=title, persistent=not close)
-        stack.callback(view.stop if close else view.close)
-        delivery, reasons = _watch(view.visualizer.port or 0, rate)
-        if screenshot is not None:
-            view.screenshot(screenshot)
+        view = open_window(title=title, persistent=not close)
+        try:
+            delivery, reasons = _watch(view.visualizer.port or 0, rate)
+            taken = take_picture(view, screenshot)
+        except KeyboardInterrupt:
+            close = True
+            report.note("interrupted: closing the demo's window …")
+            raise
+        finally:
+            stack.callback(view.stop if close else view.close)
+        if screenshot is not None and taken:
             report.note(f"screenshot: {screenshot.resolve()}")
         report.show_delivery(delivery, reasons)
-        if not close:
+        if not close and view.visualizer.is_running:
             report.note(
                 "The window stays open: scrub the sliders, switch layers on and off. "
                 f"`coverslip stop {view.visualizer.port}` or closing it ends it."
             )
-    return delivery.shown == delivery.sent
+    return delivery.shown == delivery.sent and taken
 
 
 def _watch(port: int, rate: float) -> tuple[Delivery, dict[str, int]]:

@@ -67,9 +67,23 @@ def read_images(path: Path, components: Mapping[str, Value]) -> Iterator[Image]:
     except Exception as error:
         # Bytes of any kind may stand in the file, and tifffile lets through whatever its decoders
         # and its own parsing raise of them.
-        raise UnreadableImage(f"{path}: {str(error) or type(error).__name__}") from error
+        raise UnreadableImage(f"{path}: {_why(path, error)}") from error
     if not found:
         raise UnreadableImage(f"{path}: there is no image in it")
+
+
+def _why(path: Path, error: Exception) -> str:
+    """Say in a microscopist's words why a file gives no image."""
+    import tifffile
+
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if path.stat().st_size == 0:
+        return "the file is empty (0 bytes)"
+    words = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, tifffile.TiffFileError) and "not a TIFF" in words:
+        return "this is no TIFF file"
+    return f"damaged, not written to its end, or of an unknown kind ({words})"
 
 
 def _pages(series: TiffPageSeries, components: dict[str, Value]) -> Iterator[Image]:

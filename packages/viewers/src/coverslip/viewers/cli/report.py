@@ -23,7 +23,7 @@ from rich.text import Text
 
 from coverslip.transport import Delivery
 
-__all__ = ["bar", "note", "print_json", "print_table", "show_delivery", "warn"]
+__all__ = ["bar", "note", "print_json", "print_table", "show_delivery", "waiting", "warn"]
 
 _out = Console()
 _err = Console(stderr=True)
@@ -56,6 +56,13 @@ def warn(what: str, why: str) -> None:
     _err.print(Text.assemble((f"{what}: ", "yellow"), why), highlight=False, soft_wrap=True)
 
 
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Turn a spinner on standard error, if that is a terminal."""
+    with _err.status(Text(text)):
+        yield
+
+
 def print_json(value: Any) -> None:
     """Print one JSON object on standard output."""
     typer.echo(json.dumps(msgspec.to_builtins(value), indent=2))
@@ -79,5 +86,3 @@ def show_delivery(delivery: Delivery, reasons: Mapping[str, int]) -> None:
     )
     for reason, planes in reasons.items():
         warn(f"{planes} not shown", reason)
-    if delivery.pending:
-        warn(f"{delivery.pending} still under way", "the viewer did not get on with them in time")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from coverslip.transport import (
@@ -15,11 +16,13 @@ from coverslip.transport import (
 )
 from coverslip.transport import stop as stop_server
 from coverslip.viewers.cli import report
+from coverslip.viewers.cli.words import in_one_line
 
 __all__ = ["run_list", "run_stop"]
 
 PING_TIMEOUT = 2.0
-STOP_TIMEOUT = 10.0
+STOP_TIMEOUT = 5.0
+"""Seconds for each rung: asked, terminated, killed."""
 
 
 class Row(NamedTuple):
@@ -38,10 +41,10 @@ def run_list(*, as_json: bool) -> None:
     """Print each viewer's kind, port, title, state, process, age and last error."""
     connections = list_connections()
     # At once: one that is frozen costs its two seconds, not everybody's.
-    with ThreadPoolExecutor(max(1, min(16, len(connections)))) as pool:
+    with _pool(connections) as pool:
         rows = sorted(pool.map(_look, connections), key=lambda row: row.port)
     if as_json:
-        report.print_json([row._asdict() for row in rows])
+        report.print_json({"viewers": [row._asdict() for row in rows]})
     elif rows:
         cells = [
             (*row[:5], None if row.uptime is None else _duration(row.uptime), row.last_error)
@@ -70,18 +73,29 @@ def run_stop(port: int | None, *, force: bool) -> bool:
         raise NoServer(
             f"no viewer of yours is on port {port}; `coverslip list` shows those there are"
         )
-    stopped = True
-    for connection in connections:
-        where = f"{connection.endpoint.kind} on port {connection.endpoint.port}"
-        try:
-            stop_server(connection, timeout=STOP_TIMEOUT, force=force)
-            report.note(f"stopped {where}")
-        except StopError as error:
-            stopped = False
-            report.warn(f"{where} did not stop", str(error))
     if not connections:
         report.note("no viewer runs")
-    return stopped
+    names = ", ".join(map(_where, connections))
+    with report.waiting(f"stopping {names} …"), _pool(connections) as pool:
+        return all(list(pool.map(partial(_stop, force=force), connections)))
+
+
+def _pool(connections: list[Connection]) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, min(16, len(connections))))
+
+
+def _where(connection: Connection) -> str:
+    return f"{connection.endpoint.kind} on port {connection.endpoint.port}"
+
+
+def _stop(connection: Connection, *, force: bool) -> bool:
+    try:
+        stop_server(connection, timeout=STOP_TIMEOUT, force=force)
+    except StopError as error:
+        report.warn(f"{_where(connection)} did not stop", in_one_line(error))
+        return False
+    report.note(f"stopped {_where(connection)}")
+    return True
 
 
 def _look(connection: Connection) -> Row:

@@ -11,12 +11,12 @@ from coverslip.viewers.view import View
 __all__ = ["settle"]
 
 LOOK = 0.25
-STANDSTILL = 60.0
+STANDSTILL = 30.0
 """Seconds without any plane being shown after which a viewer is not waited for any longer."""
 
 
 def settle(view: View, progress: Callable[[Delivery], None]) -> Delivery:
-    """Return the counts when all are settled, or when nothing has moved for a minute."""
+    """Return the counts when all are settled, or when nothing has moved for half a minute."""
     moved = time.monotonic()
     last = view.flush(LOOK)
     while not last.complete and time.monotonic() - moved < STANDSTILL:

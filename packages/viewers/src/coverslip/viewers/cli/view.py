@@ -9,14 +9,15 @@ from coverslip.transport import Delivery
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.images import read_images
 from coverslip.viewers.cli.settle import settle
-from coverslip.viewers.connect import connect
-from coverslip.viewers.errors import UnreadableImage, ViewerGone
+from coverslip.viewers.cli.window import check_target, open_window, take_picture
+from coverslip.viewers.errors import UnreadableImage
 from coverslip.viewers.parsers import Listing, Parsed, list_planes
 from coverslip.viewers.view import View
 
 __all__ = ["run_view"]
 
 SHOWN_FILES = 5
+LINGER = 5.0
 
 
 def run_view(
@@ -29,14 +30,20 @@ def run_view(
     as_json: bool,
 ) -> bool:
     """Send the files, say what became of them, and return whether all were shown."""
+    check_target(screenshot)
     listing = list_planes(paths, parser, pattern)
-    view = connect("napari", port=port)
+    view = open_window(port=port)
+    unreadable: dict[str, str] = {}
+    interrupted, taken = False, screenshot is None
     try:
-        unreadable = _send(view, listing, quiet=as_json)
-        reasons = view.statistics().reasons
-        taken = screenshot is None or _take(view, screenshot)
+        _send(view, listing, unreadable, quiet=as_json)
+        taken = take_picture(view, screenshot)
+    except KeyboardInterrupt:
+        interrupted = True
     finally:
-        delivery = view.close()
+        # Settled already, or waited for in vain; after Ctrl-C what is under way may still arrive.
+        delivery = view.close(LINGER if interrupted else 0.0)
+    reasons = view.statistics().reasons
     # A file that cannot be read was to be shown and was not: it counts.
     lost = len(unreadable)
     delivery = Delivery(
@@ -52,6 +59,8 @@ def run_view(
                 "left_out": listing.left_out,
                 "unknown": [str(path) for path in listing.unknown],
                 "unreadable": unreadable,
+                "same_place": [[str(path) for path in files] for files in listing.same_place()],
+                "interrupted": interrupted,
                 "reasons": reasons,
                 "screenshot": str(screenshot) if screenshot and taken else None,
             }
@@ -59,42 +68,39 @@ def run_view(
     else:
         _tell(listing, unreadable)
         report.show_delivery(delivery, reasons)
-        report.note(f"napari on port {view.visualizer.port} stays open")
+        if view.visualizer.is_running:
+            report.note(f"napari on port {view.visualizer.port} stays open")
+        else:
+            report.warn("napari", f"the viewer on port {view.visualizer.port} does not answer")
+    if interrupted:
+        report.note("interrupted: not every file was sent")
+        raise KeyboardInterrupt
     return delivery.shown == delivery.sent and not listing.unknown and taken
 
 
-def _send(view: View, listing: Listing, *, quiet: bool) -> dict[str, str]:
-    """Send every file and wait until the viewer has shown them; return why which could not be."""
-    unreadable = {}
+def _send(view: View, listing: Listing, unreadable: dict[str, str], *, quiet: bool) -> None:
+    """Send every file and wait until the viewer has shown them; note why which could not be."""
     with report.bar(len(listing.planes), quiet=quiet) as progress:
         (task,) = progress.task_ids
         for number, parsed in enumerate(listing.planes):
             progress.update(task, completed=number, description=parsed.path.name[-40:])
             try:
                 _show(view, parsed)
-            except (UnreadableImage, PayloadError) as error:
+            except UnreadableImage as error:
                 unreadable[str(parsed.path)] = str(error)
         sent = view.statistics().sent
         progress.update(task, completed=0, total=sent, description="shown")
         settle(view, lambda delivery: progress.update(task, completed=delivery.shown))
-    return unreadable
 
 
 def _show(view: View, parsed: Parsed) -> None:
     for pixels, axes, components in read_images(parsed.path, parsed.components):
         # Not view.show: a pattern may name a component as one of its parameters is named.
-        planes = as_planes(pixels, axes=axes, components=components)
+        try:
+            planes = as_planes(pixels, axes=axes, components=components)
+        except PayloadError as error:
+            raise UnreadableImage(f"{parsed.path}: {error}") from error
         view.send(Source(), planes, rgb="c" in axes, origin=str(parsed.path))
-
-
-def _take(view: View, screenshot: Path) -> bool:
-    """Write the window's picture; its failure must not hide what became of the planes."""
-    try:
-        view.screenshot(screenshot)
-    except (ViewerGone, OSError) as error:
-        report.warn("no screenshot", str(error))
-        return False
-    return True
 
 
 def _tell(listing: Listing, unreadable: dict[str, str]) -> None:
@@ -103,8 +109,14 @@ def _tell(listing: Listing, unreadable: dict[str, str]) -> None:
     if listing.unknown:
         names = ", ".join(path.name for path in listing.unknown[:SHOWN_FILES])
         report.warn(
-            f"{len(listing.unknown)} files not shown",
-            f"the parser {listing.parser!r} cannot read their names, such as {names}",
+            f"{len(listing.unknown)} of {listing.found} files not shown",
+            f"the parser {listing.parser!r} cannot read names such as {names}",
+        )
+    for files in listing.same_place()[:SHOWN_FILES]:
+        report.warn(
+            f"{len(files)} files of one place",
+            f"only the last is seen of {', '.join(str(path) for path in files[:SHOWN_FILES])}: "
+            "give a --pattern that tells them apart",
         )
     for reason in list(unreadable.values())[:SHOWN_FILES]:
         report.warn("not shown", reason)

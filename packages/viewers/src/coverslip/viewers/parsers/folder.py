@@ -6,14 +6,16 @@ Opens no file.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from coverslip.payload import Value
 from coverslip.payload.axes import natural_key
-from coverslip.viewers.errors import NoParserMatches
+from coverslip.viewers.errors import NoParserMatches, PatternError
 from coverslip.viewers.parsers.base import FilenameParser, Parsed
+from coverslip.viewers.parsers.pattern import PatternParser
 from coverslip.viewers.parsers.registry import get_parser, parser_names
 
 __all__ = ["Listing", "find_files", "list_planes", "parse_files", "parse_path"]
@@ -43,6 +45,18 @@ class Listing:
     unknown: tuple[Path, ...]
     left_out: int
 
+    @property
+    def found(self) -> int:
+        """Number of files that were found."""
+        return len(self.planes) + len(self.unknown) + self.left_out
+
+    def same_place(self) -> tuple[tuple[Path, ...], ...]:
+        """Return the files whose names say the same: in a viewer, one takes the other's place."""
+        places: defaultdict[frozenset[tuple[str, Value]], list[Path]] = defaultdict(list)
+        for plane in self.planes:
+            places[frozenset(plane.components.items())].append(plane.path)
+        return tuple(tuple(files) for files in places.values() if len(files) > 1)
+
 
 def list_planes(paths: Iterable[Path], parser: str = "auto", pattern: str | None = None) -> Listing:
     """Find the TIFF files of files and folders, and read their names.
@@ -65,19 +79,26 @@ def list_planes(paths: Iterable[Path], parser: str = "auto", pattern: str | None
     UnknownViewer, PatternError
         As `get_parser`.
     """
-    if parser == "auto" and pattern is not None:
-        parser = "pattern"
+    parser = _chosen(parser, pattern)
     candidates = parser_names() if parser == "auto" else [parser]
     parsers = [get_parser(name, pattern) for name in candidates]
     files = find_files(paths)
     listings = [parse_files(files, candidate) for candidate in parsers]
     best = max(listings, key=lambda listing: len(listing.planes) + listing.left_out)
     if not best.planes:
-        names = ", ".join(repr(file.name) for file in files[:SHOWN_NAMES])
+        if not best.unknown:
+            raise NoParserMatches(
+                f"there is nothing to show: only thumbnails were found ({best.left_out}); "
+                "name the folder that holds the planes"
+            )
+        names = [repr(file.name) for file in best.unknown[:SHOWN_NAMES]]
+        more = (
+            f" and {len(best.unknown) - len(names)} more" if len(best.unknown) > len(names) else ""
+        )
+        tried = f"the pattern {pattern!r}" if pattern else ", ".join(candidates)
         raise NoParserMatches(
-            f"no parser can read the names of {len(files)} files such as {names} "
-            f"(tried: {pattern or ', '.join(candidates)}; left out as thumbnails: {best.left_out});"
-            " give --pattern, for example '{well}_s{site:d}_w{channel:d}.tif' or '{file}.tif'"
+            f"no parser can read the names {', '.join(names)}{more} (tried: {tried}); "
+            "give --pattern, for example '{well}_s{site:d}_w{channel:d}.tif' or '{file}.tif'"
         )
     return best
 
@@ -92,8 +113,7 @@ def parse_path(path: Path, parser: str = "auto", pattern: str | None = None) -> 
     UnknownViewer, PatternError
         As `get_parser`.
     """
-    if parser == "auto" and pattern is not None:
-        parser = "pattern"
+    parser = _chosen(parser, pattern)
     names = parser_names() if parser == "auto" else [parser]
     for name in names:
         components = get_parser(name, pattern).parse(path)
@@ -142,9 +162,25 @@ def parse_files(files: Iterable[Path], parser: FilenameParser) -> Listing:
     return Listing(parser.name, tuple(planes), tuple(unknown), left_out)
 
 
+def _chosen(parser: str, pattern: str | None) -> str:
+    """Return the parser's name: a pattern is for the parser of that name alone."""
+    if pattern is None or parser == PatternParser.name:
+        return parser
+    if parser != "auto":
+        raise PatternError(
+            f"the parser {parser!r} takes no pattern: leave out the one or the other"
+        )
+    return PatternParser.name
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     """Yield the TIFF files below a folder, hidden ones and macOS's ``._`` shadows left out."""
-    for parent, folders, names in os.walk(folder):
+
+    def refuse(error: OSError) -> None:
+        # Left out in silence, a folder's planes would be missed by nobody.
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:

@@ -1,0 +1,98 @@
+"""The window that a command sends to: found or started, waited for, photographed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from coverslip.transport import TransportError, list_connections, ping
+from coverslip.viewers.cli import report
+from coverslip.viewers.cli.words import in_one_line
+from coverslip.viewers.connect import connect
+from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.view import View
+from coverslip.viewers.visualizer import START_TIMEOUT
+
+__all__ = ["check_target", "open_window", "take_picture"]
+
+PING_TIMEOUT = 2.0
+MARGIN = 5.0
+"""Seconds beyond its own deadline that whoever starts the viewer is given to say why."""
+
+
+def open_window(
+    *, port: int | None = None, title: str | None = None, persistent: bool = True
+) -> View:
+    """Return a view of a napari that is on screen. Whoever loses patience leaves none half started.
+
+    Raises
+    ------
+    ViewerGone
+        It was not on screen in time.
+    NoDisplay, coverslip.transport.TransportError
+        As `connect`.
+    """
+    if port is not None:
+        _refuse_frozen(port)
+    view = connect("napari", port=port, title=title, persistent=persistent, timeout=0)
+    if view.visualizer.is_running:
+        return view
+    report.note("starting napari …")
+    ready = False
+    try:
+        ready = view.visualizer.wait_for_ready(START_TIMEOUT + MARGIN)
+    except KeyboardInterrupt:
+        report.note("interrupted: stopping napari …")
+        raise
+    finally:
+        if not ready:
+            view.stop()
+    if not ready:
+        raise ViewerGone(f"napari was not on screen within {START_TIMEOUT:.0f} s")
+    return view
+
+
+def _refuse_frozen(port: int) -> None:
+    """Raise if a viewer of this user holds the port and does not answer: it can be ended."""
+    for connection in list_connections():
+        endpoint = connection.endpoint
+        if endpoint.port == port:
+            try:
+                ping(endpoint, PING_TIMEOUT)
+            except TransportError:
+                raise ViewerGone(
+                    f"{endpoint.kind} on port {port} (pid {connection.pid}) does not answer: wait, "
+                    f"end it with `coverslip stop {port}`, or leave out the port"
+                ) from None
+
+
+def check_target(picture: Path | None) -> None:
+    """See that a picture can be written, before anything starts that takes time.
+
+    Raises
+    ------
+    OSError
+        It cannot; the message says why.
+    """
+    if picture is None:
+        return
+    folder = picture.absolute().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"cannot write {picture}: there is no folder {folder}")
+    if not os.access(picture if picture.exists() else folder, os.W_OK):
+        raise PermissionError(f"cannot write {picture}: you have no right to")
+
+
+def take_picture(view: View, picture: Path | None) -> bool:
+    """Write the window's picture where one is wanted; return whether that went well.
+
+    Its failure must not hide what became of the planes, so it is only told.
+    """
+    if picture is None:
+        return True
+    try:
+        view.screenshot(picture)
+    except (ViewerGone, OSError) as error:
+        report.warn("no screenshot", in_one_line(error))
+        return False
+    return True

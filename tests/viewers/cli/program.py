@@ -1,0 +1,35 @@
+"""``coverslip`` in this process: what a command leaves behind, and viewers without a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tests.viewers.headless import HeadlessVisualizer
+
+
+class Ended(NamedTuple):
+    """What is left of a command."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line that says why nothing was begun, or why it ended badly."""
+        assert self.out == ""
+        assert "Traceback" not in self.err
+        line = self.err.splitlines()[-1]
+        assert line.startswith("coverslip: ")
+        return line
+
+
+Command = Callable[..., Ended]
+
+
+class QuietVisualizer(HeadlessVisualizer):
+    """Starts viewers that draw nothing and end with the tests, whatever a command asks for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**(options | {"persistent": False}))
