@@ -27,7 +27,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from coverslip.payload import Arena, Batch, Inline, Offer, Plane, Slot, Source, encode
+from coverslip.payload import Arena, Batch, Inline, Offer, Plane, Slot, Source, encode, encode_offer
 from coverslip.transport import (
     Attach,
     Attached,
@@ -140,7 +140,7 @@ class Lane:
         self.account = Account()
         self._stream = stream
         self._target = target
-        self._offer = msgspec.msgpack.encode(offer)
+        self._offer = encode_offer(offer)
         self._arena = arena
         self._limit = limit
         self._producer = producer

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import socket
 import threading
 import time
 import uuid
@@ -22,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from multiprocessing import util as multiprocessing_util
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import psutil
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ from coverslip.payload import (
     Arena,
     ArenaClosed,
     ArenaFull,
-    Offer,
     Plane,
     PlaneTooLarge,
     Region,
@@ -194,13 +193,8 @@ class Stream:
                 stream=self.id,
                 index=index,
                 target=target,
-                offer=Offer(
-                    address=self._arena.address,
-                    nonce=self._arena.nonce,
-                    lane=index,
-                    host=socket.gethostname(),
-                    pid=owner.pid,
-                    start_time=owner.start_time,
+                offer=msgspec.structs.replace(
+                    self._arena.offer(index), start_time=owner.start_time
                 ),
                 arena=self._arena,
                 lock=self._lock,
