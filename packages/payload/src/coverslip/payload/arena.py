@@ -67,7 +67,7 @@ class Arena:
     """A stream's shared memory: reserve and publish never wait, from any thread.
 
     A published slot stays as it is until each of its lanes has copied it or was cleared; when
-    there is no room, :meth:`reserve` says so at once and nothing is lost. The memory is gone when
+    there is no room, `reserve` says so at once and nothing is lost. The memory is gone when
     the owner and all readers are, however they end. A forked child has no part in it.
 
     Parameters
@@ -204,13 +204,13 @@ class Arena:
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
         """Return an array that lies in a region of its own, or None when there is no room now.
 
-        :meth:`claim` finds the region again. An array that is dropped without being claimed gives
+        `claim` finds the region again. An array that is dropped without being claimed gives
         its region back by itself.
 
         Raises
         ------
         PlaneTooLarge, ArenaFull, ArenaClosed
-            As :meth:`reserve`.
+            As `reserve`.
         """
         wanted = np.dtype(dtype)
         region = self.reserve(math.prod(shape) * wanted.itemsize)
@@ -224,7 +224,7 @@ class Arena:
         return array
 
     def claim(self, array: NDArray[Any]) -> Region | None:
-        """Take the region that an array from :meth:`allocate` fills, to publish or discard it.
+        """Take the region that an array from `allocate` fills, to publish or discard it.
 
         Whoever asks first has it; None from then on. None also for a part of a region, or bytes
         in another order than a message has them: those pixels must be copied. A part must,

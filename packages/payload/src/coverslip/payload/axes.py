@@ -1,7 +1,7 @@
 """Values seen on each axis, in natural order, and one order of axes for a whole viewer.
 
-Holds no pixels: :mod:`~coverslip.payload.projection` decides which components become axes, and
-:mod:`~coverslip.payload.store` keeps the planes.
+Holds no pixels: `coverslip.payload.projection` decides which components become axes, and
+`coverslip.payload.store` keeps the planes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 __all__ = ["CANONICAL_ORDER", "Axes", "Axis", "Value", "natural_key"]
 
 Value: TypeAlias = str | int | float
-"""What a component may be at one plane; the same as :data:`coverslip.payload.schema.Value`."""
+"""What a component may be at one plane; the same as `coverslip.payload.schema.Value`."""
 
 CANONICAL_ORDER: Final = ("well", "site", "timepoint", "channel", "z_index")
 """Order of the well-known axes, slowest first; any other axis stands left of them."""
@@ -121,7 +121,7 @@ class Axis:
 class Axes:
     """The leading axes of every layer of one viewer, in one order. For one thread at a time.
 
-    Well-known axes stand in :data:`CANONICAL_ORDER`, so that a late ``timepoint`` takes its place
+    Well-known axes stand in `CANONICAL_ORDER`, so that a late ``timepoint`` takes its place
     between what is there; any other axis stands left of those, in the order first seen. The
     plane's own axes (y, x) are not among them: they are always the last.
     """

@@ -1,6 +1,6 @@
 """Messages to frames and back: ``[header, buffer, buffer, ...]``, pixels never in the header.
 
-What comes out of :func:`decode` holds in itself: sizes agree, frames exist, numbers are finite.
+What comes out of `decode` holds in itself: sizes agree, frames exist, numbers are finite.
 Whether a slot lies inside its arena only the reader of that arena can say.
 """
 
@@ -45,7 +45,7 @@ def encode(batch: Batch, buffers: Sequence[Frame] = ()) -> list[Frame]:
     Parameters
     ----------
     batch : Batch
-        The planes; those with :class:`Inline` pixels name a buffer by its frame number.
+        The planes; those with `Inline` pixels name a buffer by its frame number.
     buffers : sequence of bytes or memoryview
         The pixels of the inline planes: buffer 0 becomes frame 1.
 
@@ -113,7 +113,7 @@ def plane_nbytes(plane: Plane) -> int:
 
 
 def pixels_of(plane: Plane, frames: Sequence[Frame]) -> memoryview:
-    """Return the bytes of an inline plane of a message that :func:`decode` has passed.
+    """Return the bytes of an inline plane of a message that `decode` has passed.
 
     Raises
     ------

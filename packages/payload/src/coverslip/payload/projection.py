@@ -1,6 +1,6 @@
 """From a plane's components to a layer and a place in it, for any viewer and without a GUI.
 
-:func:`place` is pure and belongs on the thread that receives; :class:`Projection` keeps what was
+`place` is pure and belongs on the thread that receives; `Projection` keeps what was
 seen and belongs to the thread that draws. A viewer only draws the result: what a *layer* is there
 (a napari layer, a Fiji window) and which modes make one is the viewer's to say (`own_layer`).
 """
@@ -233,7 +233,7 @@ class Projection:
         Parameters
         ----------
         placement : Placement
-            From :func:`place`.
+            From `place`.
         pixels : ndarray
             The plane; the projection owns it from here on.
         origin : str

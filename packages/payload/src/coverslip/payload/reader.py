@@ -33,7 +33,7 @@ class ArenaReader:
     """One lane's view of another process's arena; may be used from any thread.
 
     It copies each plane at most once and gives its slot back. It keeps what it has mapped until
-    :meth:`close`, also when the stream has died.
+    `close`, also when the stream has died.
     """
 
     def __init__(self, layout: Layout, lane: int, front: memoryview, data: Any) -> None:

@@ -1,7 +1,7 @@
 """What travels: planes and batches, and the offer of an arena, as typed and bounded structs.
 
 The lengths in these annotations are what msgspec checks while it decodes; what needs two fields
-at once is checked in :mod:`coverslip.payload.frames`. A message type is versioned by its tag: a
+at once is checked in `coverslip.payload.frames`. A message type is versioned by its tag: a
 new field with a default keeps the tag, anything else gets a new one.
 """
 

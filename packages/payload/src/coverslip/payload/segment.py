@@ -2,7 +2,7 @@
 
 Linux: an anonymous memory file (memfd), sealed so that it can neither shrink nor grow, reached by
 a reader through ``/proc/<pid>/fd/<n>``. It has no name and is gone with its last process, whoever
-is killed. Elsewhere: a named segment; what a killed owner leaves of it, :func:`sweep` removes.
+is killed. Elsewhere: a named segment; what a killed owner leaves of it, `sweep` removes.
 docs/shared-memory.md says why. What the bytes mean is the business of its neighbours.
 """
 
@@ -54,7 +54,7 @@ class Segment(Protocol):
         """Its bytes; those that were never written may have no page yet."""
 
     def map(self, offset: int, length: int, *, write: bool) -> mmap.mmap:
-        """Return a mapping of `length` bytes from `offset`, a multiple of :data:`GRANULARITY`."""
+        """Return a mapping of `length` bytes from `offset`, a multiple of `GRANULARITY`."""
 
     def ensure(self, mapping: mmap.mmap, offset: int, length: int) -> None:
         """Have the system set these bytes aside; `mapping` is of the whole segment.

@@ -60,7 +60,7 @@ class Space:
         return offset
 
     def give(self, offset: int, size: int) -> None:
-        """Give back a region that :meth:`take` or :meth:`extend` returned."""
+        """Give back a region that `take` or `extend` returned."""
         self._recent.setdefault(size, []).append(offset)
         self._mergeable = True
 

@@ -13,14 +13,14 @@ from coverslip.payload.axes import Value
 __all__ = ["Coordinates", "PlaneStore"]
 
 Coordinates: TypeAlias = tuple[Value, ...]
-"""A plane's value on each of its layer's axes, in the order of :attr:`PlaneStore.axes`."""
+"""A plane's value on each of its layer's axes, in the order of `PlaneStore.axes`."""
 
 
 class PlaneStore:
     """Holds each plane of one layer once: the last one that came for its place.
 
     Written by one thread. A plane is never written into once it is here (a replacement is another
-    array), so what :meth:`snapshot` returns may be read by any thread without a lock.
+    array), so what `snapshot` returns may be read by any thread without a lock.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ Limits = tuple[float, float]
 
 
 class LiveLayer:
-    """Draws one :class:`Layer`. GUI thread only.
+    """Draws one `Layer`. GUI thread only.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class LiveLayer:
         return data.grid
 
     def see(self, limits: Limits | None) -> None:
-        """Note what contrast a new plane asks for; :meth:`settle` applies it."""
+        """Note what contrast a new plane asks for; `settle` applies it."""
         if limits is not None and not self._touched:
             # The first real plane replaces what was set for a blank one; it does not widen it.
             self._limits = widen(self._limits, limits)

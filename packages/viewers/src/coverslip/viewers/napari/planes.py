@@ -1,7 +1,7 @@
 """A layer's planes as the n-dimensional array that napari slices, without a stack being built.
 
 napari takes any object with `shape`, `dtype`, `ndim` and `__getitem__`. It aligns the axes of all
-layers by position, so every layer of a viewer has the same leading axes (a :class:`Grid`), and
+layers by position, so every layer of a viewer has the same leading axes (a `Grid`), and
 one whose planes lack an axis gives the same answer at each of its positions.
 """
 
@@ -43,7 +43,7 @@ class Grid(NamedTuple):
 
 
 class PlaneArray:
-    """Reads a :class:`PlaneStore` as an array of ``grid + plane`` dimensions. Never writes.
+    """Reads a `PlaneStore` as an array of ``grid + plane`` dimensions. Never writes.
 
     Planes that have not come yet are blank (zeros). What indexing returns may be a view of a
     plane that is held, so it must not be written to.

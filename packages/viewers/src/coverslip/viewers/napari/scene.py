@@ -1,6 +1,6 @@
 """A projection drawn by napari: planes in, layers, axes and sliders kept in step.
 
-Inserting only notes what has changed; :meth:`Scene.paint` draws it, and whoever drives the scene
+Inserting only notes what has changed; `Scene.paint` draws it, and whoever drives the scene
 calls that at most every 50 ms. So a plane that is not in view costs microseconds, and a hundred
 that come together cost one repaint. GUI thread only.
 """
@@ -74,7 +74,7 @@ class Scene:
     def insert(
         self, placement: Placement, pixels: NDArray[Any], origin: str, limits: Limits | None
     ) -> None:
-        """Put a plane into its layer; :meth:`paint` draws it.
+        """Put a plane into its layer; `paint` draws it.
 
         Parameters
         ----------

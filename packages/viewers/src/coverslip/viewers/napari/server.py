@@ -37,7 +37,7 @@ class NapariViewerServer(ViewerServer):
     """Shows planes in a napari window that this process owns.
 
     The sockets are bound before napari is imported, which takes seconds: streams attach, and
-    their planes wait, in state "starting". :meth:`run` is the whole life of the process and
+    their planes wait, in state "starting". `run` is the whole life of the process and
     belongs to the main thread. Parameters are `ZMQServer`'s.
     """
 
