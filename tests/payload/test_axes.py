@@ -53,7 +53,7 @@ def test_an_axis_holds_each_value_once_in_order(values: list[str | int | float])
     assert list(axis) == sorted(set(values), key=natural_key)
     for index, value in enumerate(axis.values):
         assert axis.index_of(value) == index
-        assert axis.value_at(index) == value
+        assert axis.values[index] == value
 
 
 def test_insert_says_where() -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Final
 
-__all__ = ["CANONICAL_ORDER", "Axes", "Axis", "Value", "natural_key"]
+from coverslip.payload.schema import Value
 
-Value: TypeAlias = str | int | float
-"""What a component may be at one plane; the same as `coverslip.payload.schema.Value`."""
+__all__ = ["CANONICAL_ORDER", "Axes", "Axis", "Value", "canonical_rank", "natural_key"]
 
 CANONICAL_ORDER: Final = ("well", "site", "timepoint", "channel", "z_index")
 """Order of the well-known axes, slowest first; any other axis stands left of them."""
@@ -108,10 +107,6 @@ class Axis:
             raise KeyError(f"axis {self.name!r} has no value {value!r}")
         return index
 
-    def value_at(self, index: int) -> Value:
-        """Return the value at an index; IndexError beyond the end."""
-        return self._values[index]
-
     def _find(self, value: Value) -> tuple[int, bool]:
         key = natural_key(value)
         index = bisect_left(self._keys, key)
@@ -198,10 +193,12 @@ class Axes:
     def _add(self, name: str) -> Axis:
         order = list(self._axes.values())
         axis = Axis(name)
-        order.insert(bisect_right([_rank(other.name) for other in order], _rank(name)), axis)
+        ranks = [canonical_rank(other.name) for other in order]
+        order.insert(bisect_right(ranks, canonical_rank(name)), axis)
         self._axes = {other.name: other for other in order}
         return axis
 
 
-def _rank(name: str) -> int:
+def canonical_rank(name: str) -> int:
+    """Return an axis's place in `CANONICAL_ORDER`; -1, left of all those, for any other axis."""
     return CANONICAL_ORDER.index(name) if name in CANONICAL_ORDER else -1

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from coverslip.payload.axes import CANONICAL_ORDER, Axes, Value
+from coverslip.payload.axes import Axes, canonical_rank
 from coverslip.payload.errors import InvalidMessage
+from coverslip.payload.schema import Source, Value
 from coverslip.payload.store import Coordinates, PlaneStore
-
-if TYPE_CHECKING:
-    from coverslip.payload.schema import Source
 
 __all__ = ["Change", "Layer", "LayerKey", "Mode", "Placement", "Projection", "place"]
 
@@ -300,7 +298,7 @@ def _mode(name: str, source: Source, defaults: Mapping[str, Mode]) -> Mode:
 
 
 def _axis_order(name: str) -> tuple[int, str]:
-    return (CANONICAL_ORDER.index(name) if name in CANONICAL_ORDER else -1, name)
+    return canonical_rank(name), name
 
 
 def _step(source: Source) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from coverslip.payload.axes import Value
+from coverslip.payload.schema import Value
 
 __all__ = ["Coordinates", "PlaneStore"]
 
