@@ -200,6 +200,8 @@ if sys.platform == "linux":
 
 
 if sys.platform != "win32":
+    # What multiprocessing.shared_memory itself stands on: the class around it hands every segment
+    # to the resource tracker, which before Python 3.13 removes those that a process only opened.
     import _posixshmem  # type: ignore[import-not-found]  # typeshed leaves it out
     import fcntl
 
@@ -306,8 +308,8 @@ def sweep() -> list[str]:
     """Remove named segments whose owner is dead; return their names.
 
     An owner holds a lock on its segment's record for as long as it lives, and the system lets go
-    of that lock however it dies; a process id, which may be another
-    process's by now, plays no part.
+    of that lock however it dies. A process id, which may be another process's by now, plays no
+    part.
     """
     gone: list[str] = []
     if sys.platform != "win32":

@@ -118,10 +118,6 @@ class Table:
             return self._words[slot] != 0
         return bool(self.words[slot].any())
 
-    def wipe(self, slot: int) -> None:
-        """End every lane's lease on the slot."""
-        self.words[slot] = 0
-
     def column(self, lane: int, slots: int) -> NDArray[Any]:
         """Return the lane's bytes for the first `slots` slots, as a view."""
         return np.frombuffer(self._leases, np.uint8).reshape(-1, self.stride)[:slots, lane]
