@@ -110,10 +110,10 @@ def test_a_file_cut_short(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", pixels(64, 64))
     whole = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "a.tif").write_bytes(whole[:-2000])
-    with pytest.raises(UnreadableImage, match=r"a\.tif"):
+    with pytest.raises(UnreadableImage, match=r"a\.tif: damaged, not written to its end"):
         read(tmp_path / "a.tif")
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableImage, match=r"a\.tif"):
+def test_what_the_system_refuses_is_in_its_words_without_numbers(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match=r"a\.tif: No such file or directory$"):
         read(tmp_path / "a.tif")

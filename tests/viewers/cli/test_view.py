@@ -17,7 +17,7 @@ from coverslip.payload import Value
 from coverslip.transport import list_connections
 from coverslip.viewers.cli import servers, settle, view, window
 from coverslip.viewers.cli.images import Image, read_images
-from tests.viewers.cli.program import Command, Ended
+from tests.viewers.cli.program import Command, Ended, QuietVisualizer
 
 pytestmark = pytest.mark.usefixtures("no_window")
 
@@ -205,3 +205,15 @@ def test_the_real_plates_are_all_shown(command: Command, plates: Path) -> None:
         assert done.status == 0, done.err
         assert counts(told(done)) == (planes, planes, 0, 0, 0)
         assert (told(done)["left_out"], told(done)["same_place"]) == (thumbnails, [])
+
+
+def test_a_long_title_is_cut_in_the_table_and_whole_in_json(
+    command: Command, free_port: Callable[[], int]
+) -> None:
+    title = f"{'very long ' * 20}[bold]end"
+    viewer = QuietVisualizer(viewer_title=title, port=free_port())
+    viewer.start_viewer()
+    assert [row["title"] for row in told(command("list", "--json"))["viewers"]] == [title]
+    (line,) = [line for line in command("list").out.splitlines() if str(viewer.port) in line]
+    assert "very long very long very long…" in line
+    assert command("stop", viewer.port).status == 0

@@ -78,7 +78,7 @@ def _why(path: Path, error: Exception) -> str:
 
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if path.stat().st_size == 0:
+    if path.exists() and path.stat().st_size == 0:
         return "the file is empty (0 bytes)"
     words = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, tifffile.TiffFileError) and "not a TIFF" in words:

@@ -24,6 +24,9 @@ PING_TIMEOUT = 2.0
 STOP_TIMEOUT = 5.0
 """Seconds for each rung: asked, terminated, killed."""
 
+TITLE_WIDTH = 30
+"""Characters that a table shows of a title; JSON has it whole."""
+
 
 class Row(NamedTuple):
     """What is known of one viewer; None where it did not answer."""
@@ -46,10 +49,7 @@ def run_list(*, as_json: bool) -> None:
     if as_json:
         report.print_json({"viewers": [row._asdict() for row in rows]})
     elif rows:
-        cells = [
-            (*row[:5], None if row.uptime is None else _duration(row.uptime), row.last_error)
-            for row in rows
-        ]
+        cells = [_cells(row) for row in rows]
         columns = ("kind", "port", "title", "state", "pid", "up", "last error")
         report.print_table("viewers", columns, cells)
     else:
@@ -107,6 +107,12 @@ def _look(connection: Connection) -> Row:
     else:
         state, uptime, error = pong.state, pong.uptime, pong.last_error
     return Row(endpoint.kind, endpoint.port, connection.title, state, connection.pid, uptime, error)
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    title = row.title if len(row.title) <= TITLE_WIDTH else f"{row.title[: TITLE_WIDTH - 1]}…"
+    up = None if row.uptime is None else _duration(row.uptime)
+    return row.kind, row.port, title, row.state, row.pid, up, row.last_error
 
 
 def _duration(seconds: float) -> str:

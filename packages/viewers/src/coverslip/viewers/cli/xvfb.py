@@ -10,7 +10,6 @@ import select
 import shutil
 import subprocess
 import time
-from types import TracebackType
 
 from coverslip.viewers.errors import NoDisplay
 
@@ -84,12 +83,7 @@ class VirtualDisplay:
             os.environ[key] = value
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Put the environment back and stop the server."""
         for key, value in self._before.items():
             if value is None:
