@@ -3,7 +3,7 @@
 Knows no socket and no GUI.
 """
 
-from coverslip.payload.arena import Arena, Region
+from coverslip.payload.arena import Arena
 from coverslip.payload.arrays import (
     WIRE_DTYPES,
     as_components,
@@ -44,6 +44,7 @@ from coverslip.payload.projection import (
     place,
 )
 from coverslip.payload.reader import ArenaReader
+from coverslip.payload.region import Region
 from coverslip.payload.schema import (
     MAX_COMPONENTS,
     MAX_ORIGIN,

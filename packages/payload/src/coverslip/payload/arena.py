@@ -23,44 +23,15 @@ from numpy.typing import DTypeLike, NDArray
 from coverslip.payload.backing import Backing
 from coverslip.payload.errors import ArenaClosed, ArenaFull, PlaneTooLarge, StalePlane
 from coverslip.payload.leases import Leases
+from coverslip.payload.region import Region
 from coverslip.payload.schema import ArenaAddress, Offer, Slot
 from coverslip.payload.segment import Mechanism
 from coverslip.payload.space import Space
 from coverslip.payload.table import MAX_LANES, MAX_SLOTS, NONCE_SIZE, Layout
 
-__all__ = ["Arena", "Region"]
+__all__ = ["Arena"]
 
 _arenas: weakref.WeakSet[Arena] = weakref.WeakSet()
-
-
-class Region:
-    """A reserved part of an arena, writable until it is published or discarded."""
-
-    __slots__ = ("_arena", "_watch", "generation", "index", "length", "offset")
-
-    def __init__(self, arena: Arena, index: int, generation: int, offset: int, length: int) -> None:
-        self._arena = arena
-        self._watch: weakref.ref[NDArray[Any]] | None = None
-        self.index = index
-        self.generation = generation
-        self.offset = offset
-        self.length = length
-
-    def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Return an array that lies in the region, from its start; its values are undefined.
-
-        Raises
-        ------
-        ValueError
-            The region is too small for it.
-        """
-        wanted = np.dtype(dtype)
-        if math.prod(shape) * wanted.itemsize > self.length:
-            raise ValueError(f"{shape} of {wanted} in a region of {self.length} bytes")
-        return self._arena._memory().array(self.offset, shape, wanted)
-
-    def __repr__(self) -> str:
-        return f"Region(index={self.index}, offset={self.offset}, length={self.length})"
 
 
 class Arena:
@@ -196,7 +167,7 @@ class Arena:
             if offset is None:
                 return None
             index, generation = leases.take()
-            region = Region(self, index, generation, offset, nbytes)
+            region = Region(self._memory, index, generation, offset, nbytes)
             self._reserved[offset] = region
             self._bytes_reserved += nbytes
             return region
@@ -220,7 +191,7 @@ class Arena:
         # Every view has this array as its base, so it goes last. It may go in any thread and with
         # the lock held, by garbage collection: the region is only noted.
         abandoned = self._abandoned
-        region._watch = weakref.ref(array, lambda _: abandoned.append(region))
+        region.owner = weakref.ref(array, lambda _: abandoned.append(region))
         return array
 
     def claim(self, array: NDArray[Any]) -> Region | None:
@@ -236,15 +207,15 @@ class Arena:
             if self._backing is None:
                 return None
             region = self._reserved.get(self._backing.offset_of(array))
-            if region is None or region.length != array.nbytes or region._watch is None:
+            if region is None or region.length != array.nbytes or region.owner is None:
                 return None
             # An array that was published lies at the same place as whoever has the slot now.
-            owner = region._watch()
+            owner = region.owner()
             if owner is None or (array is not owner and array.base is not owner):
                 return None
             if array.dtype != array.dtype.newbyteorder("<"):
                 return None
-            region._watch = None
+            region.owner = None
             return region
 
     def publish(self, region: Region, lanes: Iterable[int]) -> Slot:
@@ -374,10 +345,7 @@ class Arena:
         self.close()
 
     def _memory(self) -> Backing:
-        backing = self._backing
-        if backing is None:
-            raise ArenaClosed(self._unusable)
-        return backing
+        return self._parts()[0]
 
     def _parts(self) -> tuple[Backing, Leases]:
         if self._backing is None or self._leases is None:
@@ -392,7 +360,7 @@ class Arena:
         if self._reserved.get(region.offset) is not region:
             raise ValueError(f"{region!r} is not reserved: it was published or discarded before")
         del self._reserved[region.offset]
-        region._watch = None
+        region.owner = None
         self._bytes_reserved -= region.length
 
     def _free(self, region: Region, backing: Backing, leases: Leases) -> None:

@@ -1,0 +1,66 @@
+"""A reserved part of an arena: what is written before it is published."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+if TYPE_CHECKING:
+    from coverslip.payload.backing import Backing
+
+__all__ = ["Region"]
+
+
+class Region:
+    """Bytes of an arena, writable until they are published or discarded. Made by the arena.
+
+    Parameters
+    ----------
+    memory : callable
+        Returns the arena's memory; raises `ArenaClosed` when this process has none of it any more.
+    index, generation : int
+        The slot, and what its counter says for as long as the region is reserved or published.
+    offset, length : int
+        Bytes, counted from the start of the arena's data.
+
+    Attributes
+    ----------
+    owner : weakref.ref or None
+        The array from `Arena.allocate` that gives the region back when it is dropped; None once
+        it was claimed, and for a region that was reserved without one.
+    """
+
+    __slots__ = ("_memory", "generation", "index", "length", "offset", "owner")
+
+    def __init__(
+        self, memory: Callable[[], Backing], index: int, generation: int, offset: int, length: int
+    ) -> None:
+        self._memory = memory
+        self.owner: weakref.ref[NDArray[Any]] | None = None
+        self.index = index
+        self.generation = generation
+        self.offset = offset
+        self.length = length
+
+    def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Return an array that lies in the region, from its start; its values are undefined.
+
+        Raises
+        ------
+        ValueError
+            The region is too small for it.
+        ArenaClosed
+            The arena was closed, or belongs to this process's parent.
+        """
+        wanted = np.dtype(dtype)
+        if math.prod(shape) * wanted.itemsize > self.length:
+            raise ValueError(f"{shape} of {wanted} in a region of {self.length} bytes")
+        return self._memory().array(self.offset, shape, wanted)
+
+    def __repr__(self) -> str:
+        return f"Region(index={self.index}, offset={self.offset}, length={self.length})"
