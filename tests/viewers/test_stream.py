@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Source, UnsupportedArray
-from coverslip.transport import Clear, Done, Endpoint, Ping, Pong, request
+from coverslip.transport import Clear, Detach, Done, Endpoint, Ping, Pong, RequestTimeout, request
 from coverslip.viewers import StreamClosed, View, ViewerGone
 from coverslip.viewers.messages import DescribeLayers, Layers
 from coverslip.viewers.stream import Picture, Stream
@@ -228,6 +228,30 @@ class TestDelivery:
         server._slow = 0.0
         assert stream.close(DEADLINE).complete
 
+    def test_a_stream_whose_account_made_room_for_others_attaches_anew(
+        self, stream: Stream, server: HeadlessServer
+    ) -> None:
+        send(stream, plane(0), n=0)
+        assert stream.flush(DEADLINE) == (1, 1, 0, 0)
+        del server.ledgers[stream.id]
+        send(stream, plane(1), n=1)
+        assert stream.flush(DEADLINE) == (2, 1, 1, 0)
+        until(lambda: stream.statistics().state == ("live",), "it attached anew")
+        assert stream.statistics().bytes_in_flight == 0
+        send(stream, plane(2), n=2)
+        assert stream.flush(DEADLINE) == (3, 2, 1, 0)
+
+    def test_planes_of_a_stream_that_somebody_detached_fail_and_are_counted(
+        self, stream: Stream, server: HeadlessServer
+    ) -> None:
+        send(stream, plane(0), n=0)
+        assert stream.flush(DEADLINE) == (1, 1, 0, 0)
+        request(server.connection.endpoint, Detach(stream=stream.id), Done, timeout=5)
+        send(stream, plane(1), n=1)
+        assert stream.flush(DEADLINE) == (2, 1, 0, 1)
+        assert server.ledgers[stream.id].counts().failed == 1
+        assert "detached" in " ".join(stream.statistics().reasons)
+
     def test_two_viewers_share_one_arena(
         self, runtime_folder: Path, free_port: Callable[[], int]
     ) -> None:
@@ -431,6 +455,34 @@ class TestFaults:
         assert counts.shown >= 2
         assert view.layers()
         view.close()
+
+    def test_a_send_that_waits_for_room_notices_the_freeze_itself(
+        self, visualizer: HeadlessVisualizer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stream = Stream([visualizer], budget=50_000, limit=10 * DEADLINE)
+        until(lambda: stream.statistics().state == ("live",), "it attached")
+        busy, asked = threading.Event(), threading.Event()
+
+        def no_answer(*_: object) -> None:
+            asked.set()
+            busy.wait(10 * DEADLINE)
+            raise RequestTimeout("no answer")
+
+        monkeypatch.setattr(stream._lanes[0], "_ask", no_answer)
+        pid = visualizer.connection.pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            send(stream, plane(0), n=0)
+            assert asked.wait(DEADLINE)  # from here on the courier waits for the viewer
+            for number in range(50):
+                send(stream, plane(number), n=number)
+            assert time.monotonic() - started < DEADLINE
+            assert stream.statistics().state == ("absent",)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            busy.set()
+        assert stream.close(DEADLINE).complete
 
     def test_a_killed_producer_leaves_nothing_in_the_viewer(
         self, visualizer: HeadlessVisualizer

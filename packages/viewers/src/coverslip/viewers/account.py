@@ -72,10 +72,11 @@ class Account:
     def attached(self, instance: str, counts: Counts) -> None:
         """Take over the account of the viewer that answered `Attach`.
 
-        A new instance knows nothing of its predecessor's planes: those that
-        were not settled are dropped.
+        A new instance knows nothing of its predecessor's planes, nor does a
+        viewer that made room for other streams: those that were not settled are
+        dropped.
         """
-        if instance != self._instance:
+        if instance != self._instance or counts.first != self._first:
             self.lost("the viewer ended before it showed them")
             self._instance = instance
             self._first = counts.first

@@ -43,6 +43,7 @@ from coverslip.transport import (
     Reply,
     Report,
     Request,
+    RequestRefused,
     RequestTimeout,
     Status,
     TransportError,
@@ -217,6 +218,18 @@ class Lane:
                 continue
             self._credit -= len(self._pending.popleft().planes)
         self._changed.notify_all()
+
+    def look(self) -> None:
+        """Notice a viewer that stopped listening, and send what is queued: for who waits for room.
+
+        The courier may be waiting for an answer that a frozen viewer does not give.
+        """
+        publisher = self._publisher
+        if self._state is LaneState.LIVE and publisher is not None:
+            if publisher.poll() is PublisherState.LISTENING:
+                self.drain()
+            else:
+                self._lose("the viewer does not answer (ended or frozen)")
 
     def _read_on(self) -> bool:
         """Look how far the viewer has read; whether it may be sent more."""
@@ -410,6 +423,10 @@ class Lane:
         if due:
             try:
                 self._take(self._ask(Status(stream=self._stream), Report, CONTROL_TIMEOUT))
+            except RequestRefused:
+                # Too many streams came after it. Lost, the courier attaches anew.
+                with self._changed:
+                    self._lose("the viewer no longer knows the stream")
             except TransportError as error:
                 logger.debug("asking %s for its counts: %s", self._address, error)
 

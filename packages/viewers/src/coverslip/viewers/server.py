@@ -223,13 +223,14 @@ class ViewerServer(ZMQServer):
             raise Refused(str(error)) from None
         source = self._sources.get(batch.stream)
         ledger = self.ledgers.get(batch.stream)
-        if source is None or ledger is None:
+        if ledger is None:
             raise Refused(f"stream {batch.stream!r} has not attached")
         if not ledger.receive(batch.epoch, batch.sequence, len(batch.planes)):
             return
+        reader = None if source is None else source.reader
         for sequence, plane in enumerate(batch.planes, start=batch.sequence):
             try:
-                arrival = self._arrive(batch, sequence, plane, source, frames)
+                arrival = self._arrive(batch, sequence, plane, reader, frames)
             except StalePlane:
                 ledger.dropped(sequence, "its slot was written again before the viewer read it")
             except Exception as error:
@@ -244,7 +245,7 @@ class ViewerServer(ZMQServer):
                     batch.stream,
                     exc_info=True,
                 )
-                _give_back(plane, source.reader)
+                _give_back(plane, reader)
             else:
                 with self._inbox_lock:
                     self._inbox_bytes += arrival.pixels.nbytes
@@ -256,16 +257,16 @@ class ViewerServer(ZMQServer):
         batch: Batch,
         sequence: int,
         plane: Plane,
-        source: _Source,
+        reader: ArenaReader | None,
         frames: list[memoryview],
     ) -> Arrival:
         if isinstance(plane.pixels, Slot):
-            if source.reader is None:
+            if reader is None:
                 raise InvalidMessage(
-                    "the plane lies in shared memory that this viewer could not open; "
-                    "the stream was told to send inline"
+                    "the plane lies in shared memory that this viewer has not open: "
+                    "the stream was told to send inline, detached, or its process ended"
                 )
-            pixels = source.reader.copy(plane, allocate=self.allocate)
+            pixels = reader.copy(plane, allocate=self.allocate)
         else:
             view = np.frombuffer(pixels_of(plane, frames), dtype=plane.dtype).reshape(plane.shape)
             if view.nbytes < COPY_BELOW:

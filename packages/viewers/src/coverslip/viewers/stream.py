@@ -365,7 +365,7 @@ class Stream:
                 return None
             with self._lock:
                 for lane in self._lanes:
-                    lane.drain()
+                    lane.look()
             self._closed.wait(nap)
             nap = min(2 * nap, LONGEST_NAP)
         return None
