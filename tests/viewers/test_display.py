@@ -37,6 +37,9 @@ def test_a_display_that_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         require_display()
 
 
-def test_qt_may_be_told_to_draw_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_qt_that_was_told_to_draw_nowhere_is_no_display(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    assert require_display() == "offscreen"
+    with pytest.raises(NoDisplay, match="QT_QPA_PLATFORM=offscreen draws nothing"):
+        require_display()

@@ -17,11 +17,11 @@ from coverslip.viewers.errors import NoDisplay
 
 __all__ = ["find_display", "require_display"]
 
-REMEDY = "run it under `xvfb-run -a …` (Debian and Ubuntu: the package xvfb), or set DISPLAY"
+_REMEDY = "run it under `xvfb-run -a …` (Debian and Ubuntu: the package xvfb), or set DISPLAY"
 
-X_SOCKETS = "/tmp/.X11-unix/X"
-X_PORT = 6000
-PATIENCE = 2.0
+_X_SOCKETS = "/tmp/.X11-unix/X"
+_X_PORT = 6000
+_PATIENCE = 2.0
 
 
 def require_display() -> str:
@@ -35,15 +35,15 @@ def require_display() -> str:
     """
     found, reason = find_display()
     if found is None:
-        raise NoDisplay(f"no window can be opened: {reason}; {REMEDY}")
+        raise NoDisplay(f"no window can be opened: {reason}; {_REMEDY}")
     return found
 
 
 def find_display() -> tuple[str | None, str]:
     """Return the display that Qt would use, or None and the reason why there is none."""
     platform = os.environ.get("QT_QPA_PLATFORM", "").split(":")[0]
-    if platform in {"offscreen", "minimal", "vnc"}:
-        return platform, ""
+    if platform in {"offscreen", "minimal"}:
+        return None, f"QT_QPA_PLATFORM={platform} draws nothing, and has no OpenGL"
     if sys.platform in {"win32", "darwin"}:
         return sys.platform, ""
     wayland = os.environ.get("WAYLAND_DISPLAY")
@@ -61,9 +61,9 @@ def find_display() -> tuple[str | None, str]:
     host = (match["host"] or "").rstrip("/")
     if host in {"", "unix"}:
         # The abstract socket is there even where a container hides /tmp.
-        answers = _answers_unix(f"{X_SOCKETS}{number}") or _answers_unix(f"\0{X_SOCKETS}{number}")
+        answers = _answers_unix(f"{_X_SOCKETS}{number}") or _answers_unix(f"\0{_X_SOCKETS}{number}")
     else:
-        answers = _answers_tcp(host, X_PORT + number)
+        answers = _answers_tcp(host, _X_PORT + number)
     if answers:
         return display, ""
     return None, f"no X server answers at DISPLAY={display}"
@@ -71,7 +71,7 @@ def find_display() -> tuple[str | None, str]:
 
 def _answers_unix(path: str) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(PATIENCE)
+        probe.settimeout(_PATIENCE)
         try:
             probe.connect(path)
         except OSError:
@@ -81,7 +81,7 @@ def _answers_unix(path: str) -> bool:
 
 def _answers_tcp(host: str, port: int) -> bool:
     try:
-        socket.create_connection((host, port), PATIENCE).close()
+        socket.create_connection((host, port), _PATIENCE).close()
     except OSError:
         return False
     return True
