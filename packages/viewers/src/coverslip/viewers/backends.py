@@ -25,11 +25,11 @@ from coverslip.viewers.parsers import parse_path
 from coverslip.viewers.stream import Picture
 from coverslip.viewers.view import View
 
-__all__ = ["NapariStreamingBackend", "StreamingBackend"]
+__all__ = ["NapariStreamingBackend", "StreamingBackend", "ViewerBackend"]
 
 logger = logging.getLogger(__name__)
 
-PathLike = str | os.PathLike[str]
+_PathLike = str | os.PathLike[str]
 
 
 class StreamingBackend(ABC):
@@ -41,11 +41,11 @@ class StreamingBackend(ABC):
 
     @abstractmethod
     def save_batch(
-        self, data_list: Sequence[ArrayLike], file_paths: Sequence[PathLike], **kwargs: Any
+        self, data_list: Sequence[ArrayLike], file_paths: Sequence[_PathLike], **kwargs: Any
     ) -> None:
         """Send one image for each path."""
 
-    def save(self, data: ArrayLike, file_path: PathLike, **kwargs: Any) -> None:
+    def save(self, data: ArrayLike, file_path: _PathLike, **kwargs: Any) -> None:
         """Send one image."""
         self.save_batch([data], [file_path], **kwargs)
 
@@ -66,7 +66,7 @@ class ViewerBackend(StreamingBackend):
     def save_batch(
         self,
         data_list: Sequence[ArrayLike],
-        file_paths: Sequence[PathLike],
+        file_paths: Sequence[_PathLike],
         *,
         step_name: str | None = None,
         step_index: int | None = None,
@@ -84,26 +84,26 @@ class ViewerBackend(StreamingBackend):
 
         Parameters
         ----------
-        data_list
+        data_list : sequence of array_like
             Images, as `View.show` takes them.
-        file_paths
+        file_paths : sequence of path-like
             As many paths. They need not exist: they say what the images are.
-        step_name, step_index
+        step_name, step_index : str, int, optional
             The step that made them.
-        components
+        components : mapping, or sequence of mappings, optional
             What the images are, instead of or beside what their names say: one
             mapping for each path, or one for all. Wins over the parser.
-        parser
+        parser : str or callable, default "auto"
             ``"auto"``, a parser's name, or a function of the path.
-        axes, rgb
+        axes, rgb : sequence of str, bool, optional
             As for `View.show`; each component axis adds planes.
-        name
+        name : str, optional
             The layers' name.
-        modes
+        modes : mapping of str to str, optional
             Component modes of this batch, see `View`.
-        host, port
+        host, port : str, int, optional
             The viewer; started when it does not run.
-        **kwargs
+        **kwargs : object
             Other words of the pipeline's context, which mean nothing here.
 
         Raises
@@ -177,7 +177,7 @@ def _spread(
 
 
 def _read(
-    path: PathLike,
+    path: _PathLike,
     parser: str | Callable[[Path], Mapping[str, Any]],
     known: Mapping[str, Any] | None,
 ) -> dict[str, Any]:

@@ -55,24 +55,24 @@ def connect(
 
     Parameters
     ----------
-    kind
-        ``"napari"``.
-    port
+    kind : str, default "napari"
+        One of `viewer_kinds`.
+    port : int, optional
         The viewer's data port. None takes the newest running one (of that
         `title`, if given), else starts one at the first free pair of ports.
-    host
+    host : str, default "localhost"
         This machine. A viewer elsewhere has to be started there.
-    start
+    start : bool, default True
         Start a viewer when none runs. Otherwise planes are dropped, and counted,
         until there is one.
-    persistent
+    persistent : bool, default True
         A viewer that is started outlives this process.
-    title
+    title : str, optional
         The window's title.
-    timeout
+    timeout : float, default 60.0
         Seconds until a viewer that is started must be on screen. With 0 the call
         returns at once, and planes wait in shared memory until it is.
-    modes
+    modes : mapping of str to Mode or str, optional
         How components are laid out, see `View`.
 
     Returns

@@ -17,21 +17,20 @@ __all__ = ["LOW", "HIGH", "limits_of", "widen"]
 LOW, HIGH = 0.1, 99.9
 """Percentiles that the limits lie at."""
 
-SAMPLE = 1 << 16
+_SAMPLE = 1 << 16
 """Pixels of a larger plane that are looked at when not exact: its percentiles
 move by less than a display step, at a sixtieth of the time for 2048 x 2048."""
 
 
 def limits_of(pixels: NDArray[Any], *, exact: bool = False) -> tuple[float, float] | None:
-    """Contrast limits of one plane.
+    """Return the contrast limits that one plane asks for.
 
     Parameters
     ----------
-    pixels
+    pixels : ndarray
         ``(y, x)`` of any real dtype. NaN and infinities are left out.
-    exact
-        Look at every pixel. Otherwise a regular grid of at most about
-        `SAMPLE` of them.
+    exact : bool, default False
+        Look at every pixel. Otherwise at a regular grid of about 65,536 of them.
 
     Returns
     -------
@@ -39,8 +38,8 @@ def limits_of(pixels: NDArray[Any], *, exact: bool = False) -> tuple[float, floa
         ``(low, high)`` with ``low < high``; None when all pixels are one value
         or none is finite.
     """
-    if not exact and pixels.size > SAMPLE:
-        step = int(np.ceil(np.sqrt(pixels.size / SAMPLE)))
+    if not exact and pixels.size > _SAMPLE:
+        step = int(np.ceil(np.sqrt(pixels.size / _SAMPLE)))
         pixels = pixels[step // 2 :: step, step // 2 :: step]
     if pixels.dtype == np.bool_:
         return (0.0, 1.0)

@@ -20,13 +20,13 @@ class PlaneInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    components
+    components : dict of str to value
         Where it lies: every component that it was sent with.
-    shape
+    shape : tuple of int
         ``(y, x)``, or ``(y, x, 3 | 4)`` for RGB(A).
-    dtype
+    dtype : str
         Little-endian numpy type string, such as ``"<u2"``.
-    crc32
+    crc32 : int or None
         `zlib.crc32` of the C-contiguous little-endian pixels, None unless asked for.
     """
 
@@ -41,22 +41,22 @@ class LayerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    name
+    name : str
         As the viewer shows it.
-    kind
+    kind : str
         ``"image"`` for now; labels, points and shapes have their own.
-    axes
+    axes : tuple of str
         Names of all axes in order, the last two always ``"y", "x"``
         (and ``"c"`` after them for RGB).
-    labels
+    labels : dict of str to tuple of values
         For each axis made of components, the values seen on it, in order.
-    shape
+    shape : tuple of int
         Extent along `axes`.
-    dtype
+    dtype : str
         numpy type string of the planes.
-    contrast_limits
+    contrast_limits : tuple of float or None
         As drawn now; None where the kind has none.
-    planes
+    planes : tuple of PlaneInfo
         Every plane held, in the order of their coordinates.
     """
 

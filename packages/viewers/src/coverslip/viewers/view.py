@@ -32,7 +32,7 @@ __all__ = ["View"]
 
 R = TypeVar("R", bound=Reply)
 
-ANSWER_TIMEOUT = 30.0
+_ANSWER_TIMEOUT = 30.0
 """Seconds for a question that the GUI answers: it may be drawing, or hashing gigabytes."""
 
 
@@ -45,11 +45,11 @@ class View:
 
     Parameters
     ----------
-    visualizer
+    visualizer : StreamVisualizer
         The viewer.
-    stream
+    stream : Stream, optional
         Where its planes go; made for this view if None.
-    modes
+    modes : mapping of str to Mode or str, optional
         Component modes of everything shown, such as ``{"well": "slice"}``:
         ``"stack"`` is a slider, ``"slice"`` and ``"separate"`` a layer for
         each value. Components that are not named keep the viewer's default.
@@ -88,22 +88,22 @@ class View:
 
         Parameters
         ----------
-        array
+        array : array_like
             ``(y, x)`` of any real dtype; more dimensions with `axes`.
-        name
+        name : str, optional
             The layer's name, instead of one made from step and components.
-        axes
+        axes : sequence of str, optional
             Names of the array's axes, such as ``("z_index", "y", "x")``. An axis
             other than ``y``, ``x``, ``c`` is a component: its values are 0, 1, …,
             or those given for it, ``z_index=[3, 4, 5]``.
-        rgb
+        rgb : bool, default False
             The last axis is colour (3 or 4 long).
-        step_name, step_index
+        step_name, step_index : str, int, optional
             The pipeline step that made it; each step has layers of its own.
-        origin
+        origin : str, optional
             Where it came from, such as a file. Two planes of different origin at
             one place are a collision, which the viewer counts and warns of.
-        **components
+        **components : str, int or float
             Where it belongs: ``well="A01", channel="DAPI", z_index=3``. Any name.
 
         Raises
@@ -172,7 +172,7 @@ class View:
 
         Parameters
         ----------
-        checksums
+        checksums : bool, default False
             Also the CRC-32 of each plane's pixels.
 
         Raises
@@ -201,7 +201,7 @@ class View:
 
     def _ask(self, question: Request, answer: type[R]) -> R:
         try:
-            return request(self.visualizer.endpoint, question, answer, timeout=ANSWER_TIMEOUT)
+            return request(self.visualizer.endpoint, question, answer, timeout=_ANSWER_TIMEOUT)
         except TransportError as error:
             raise ViewerGone(
                 f"the {self.visualizer.kind} viewer on port {self.visualizer.port} "

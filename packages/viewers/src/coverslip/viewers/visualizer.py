@@ -19,6 +19,7 @@ from coverslip.transport import (
     Connection,
     Done,
     Endpoint,
+    Launched,
     LaunchError,
     NoServer,
     Pong,
@@ -44,8 +45,9 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT = 60.0
 """Seconds: a cold napari takes five, a cold disk and shader compiler many more."""
 
-PING_TIMEOUT = 1.0
-LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_PING_TIMEOUT = 1.0
+_GRACE = 2.0
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class StreamVisualizer:
@@ -55,22 +57,22 @@ class StreamVisualizer:
 
     Parameters
     ----------
-    filemanager
+    filemanager : object, optional
         Accepted for pipelines that hand one to every component; not used here,
         since planes come by `StreamingBackend.save_batch` or `View.show`.
-    visualizer_config
+    visualizer_config : object, optional
         Settings; ``port``, ``host``, ``persistent`` are taken from it where the
         arguments leave them open.
-    viewer_title
+    viewer_title : str, optional
         The window's title. With no `port`, only a running viewer of that title is used.
-    persistent
+    persistent : bool, default True
         The viewer outlives this process. Otherwise it ends with it, however it ends.
-    port
+    port : int, optional
         Data port; None takes a running viewer's, else the first free pair from the kind's default.
-    host
+    host : str, default "localhost"
         ``localhost``: this machine. A viewer elsewhere is reached by its
         ``coverslip://`` line, see `coverslip.viewers.connect`.
-    replace_layers
+    replace_layers : bool, default False
         Clear the viewer when this visualizer finds or starts it.
     """
 
@@ -101,6 +103,9 @@ class StreamVisualizer:
         self.replace_layers = replace_layers
         self._lock = threading.RLock()
         self._connection: Connection | None = None
+        self._launched: Launched | None = None
+        """What was launched and has not answered yet."""
+        self._unwanted = threading.Event()
         self._starter: threading.Thread | None = None
         self._error: Exception | None = None
 
@@ -111,10 +116,10 @@ class StreamVisualizer:
 
         Parameters
         ----------
-        async_mode
+        async_mode : bool, default False
             Return at once; planes sent meanwhile wait for the viewer. What goes
             wrong then is logged, and raised by `wait_for_ready`.
-        timeout
+        timeout : float, default 60.0
             Seconds until the viewer must be ready.
 
         Raises
@@ -132,7 +137,7 @@ class StreamVisualizer:
                 if async_mode:
                     return
             elif not self._adopt():
-                if self.host not in LOCAL_HOSTS:
+                if self.host not in _LOCAL_HOSTS:
                     raise NoServer(
                         f"a viewer on {self.host} cannot be started from here: start it there "
                         f"and connect with the line that `coverslip connection show` prints"
@@ -140,21 +145,30 @@ class StreamVisualizer:
                 if self.needs_display:
                     require_display()
                 self._error = None
+                self._unwanted = threading.Event()
                 self._starter = threading.Thread(
-                    target=self._start, args=(timeout,), name="coverslip-starter", daemon=True
+                    target=self._start,
+                    args=(timeout, self._unwanted),
+                    name="coverslip-starter",
+                    daemon=True,
                 )
                 self._starter.start()
-        if not async_mode:
-            self.wait_for_ready(timeout)
+        # The starter's own deadline comes first: its error says what was seen.
+        if not async_mode and not self.wait_for_ready(timeout + _GRACE):
+            raise LaunchError(
+                f"the {self.kind} viewer on port {self.port} was not ready within {timeout:g} s; "
+                f"it goes on starting, and stop_viewer() ends it"
+            )
 
     def find_viewer(self) -> bool:
         """Take a running viewer that fits, without starting one; whether there was one."""
         with self._lock:
             return self._adopt()
 
-    def _start(self, timeout: float) -> None:
-        """Launch and wait; runs on the starter thread."""
+    def _start(self, timeout: float, unwanted: threading.Event) -> None:
+        """Launch and wait, until `unwanted`; runs on the starter thread."""
         launch_id = new_launch_id()
+        deadline = time.monotonic() + timeout
         try:
             log = new_log(self.kind, launch_id)
             launched = launch(
@@ -162,13 +176,20 @@ class StreamVisualizer:
                 detached=self.persistent,
                 log=log,
             )
+            self._launched = launched
+            if unwanted.is_set():
+                launched.stop()
+                return
             # Reached as soon as its sockets are bound: planes may come before the window.
             connection = wait_ready(launched, launch_id, timeout, state=None)
-            self._connection = connection
-            wait_ready(launched, launch_id, timeout)
+            self._connection, self._launched = connection, None
+            wait_ready(launched, launch_id, deadline - time.monotonic())
             if self.replace_layers:
                 self._clear()
         except Exception as error:
+            if unwanted.is_set():
+                logger.debug("it was stopped while it started", exc_info=True)
+                return
             # Two pipelines may start the same viewer at once: the port admits one of them.
             if isinstance(error, LaunchError) and self._adopt():
                 return
@@ -213,7 +234,7 @@ class StreamVisualizer:
     def _answers(self, connection: Connection) -> bool:
         return self._ping(connection) is not None
 
-    def _ping(self, connection: Connection, timeout: float = PING_TIMEOUT) -> Pong | None:
+    def _ping(self, connection: Connection, timeout: float = _PING_TIMEOUT) -> Pong | None:
         try:
             return ping(connection.endpoint, timeout)
         except TransportError as error:
@@ -254,7 +275,7 @@ class StreamVisualizer:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            pong = self._ping(connection, min(left, PING_TIMEOUT))
+            pong = self._ping(connection, min(left, _PING_TIMEOUT))
             if pong is not None and pong.state == "ready":
                 return True
             pause.wait(0.05)
@@ -265,11 +286,16 @@ class StreamVisualizer:
         Only the process that the connection file proves to be the viewer is
         touched. Stopping one that does not run does nothing.
         """
-        starter = self._starter
+        with self._lock:
+            self._unwanted.set()
+            starter = self._starter
+        launched = self._launched
+        if self._connection is None and launched is not None:
+            launched.stop(timeout)
         if starter is not None:
             starter.join(timeout)
         with self._lock:
-            connection, self._connection = self._connection, None
+            connection, self._connection, self._launched = self._connection, None, None
         if connection is not None:
             stop(connection, timeout=timeout, force=force)
 

@@ -15,10 +15,10 @@ from coverslip.viewers.display import require_display
 from coverslip.viewers.errors import NotInstalled, ViewerError
 from coverslip.viewers.napari.server import NapariViewerServer
 
-GRACE = 10.0
+_GRACE = 10.0
 """Seconds that the window is given to close when the parent has died."""
 
-REMEDY = 'pip install "coverslip-viewers[napari]"'
+_REMEDY = 'pip install "coverslip-viewers[napari]"'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,17 +83,17 @@ def _require_napari() -> None:
         It is missing, or Qt is.
     """
     if importlib.util.find_spec("napari") is None:
-        raise NotInstalled(f"napari is not installed: {REMEDY}")
+        raise NotInstalled(f"napari is not installed: {_REMEDY}")
     bindings = ("PyQt6", "PySide6", "PyQt5", "PySide2")
     if not any(importlib.util.find_spec(name) for name in bindings):
-        raise NotInstalled(f"napari needs a Qt binding and there is none: {REMEDY}")
+        raise NotInstalled(f"napari needs a Qt binding and there is none: {_REMEDY}")
 
 
 def _end_with_parent(server: NapariViewerServer) -> None:
     def parent_died() -> None:
         server.request_stop()
         # A window that hangs must not outlive a pipeline that nobody can ask any more.
-        timer = threading.Timer(GRACE, os._exit, args=(1,))
+        timer = threading.Timer(_GRACE, os._exit, args=(1,))
         timer.daemon = True
         timer.start()
 

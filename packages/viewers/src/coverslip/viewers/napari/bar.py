@@ -9,7 +9,7 @@ __all__ = ["FOLLOW_KEY", "LiveBar"]
 
 FOLLOW_KEY = "Shift-F"
 
-FOLLOWING, PAUSED = "●  following the newest plane", "▶  follow again"
+_FOLLOWING, _PAUSED = "●  following the newest plane", "▶  follow again"
 
 
 class LiveBar(QWidget):
@@ -35,14 +35,14 @@ class LiveBar(QWidget):
     def set_following(self, following: bool) -> None:
         """Show whether the sliders follow."""
         self._button.setChecked(following)
-        self._button.setText(FOLLOWING if following else PAUSED)
+        self._button.setText(_FOLLOWING if following else _PAUSED)
         color = "#5ad469" if following else "#f0b429"
         self._button.setStyleSheet(
             f"QPushButton {{ color: {color}; background: transparent; padding: 2px 8px;"
             f" border: 1px solid {color}; border-radius: 4px }}"
         )
         self._button.ensurePolished()
-        width = self._button.fontMetrics().horizontalAdvance(FOLLOWING)
+        width = self._button.fontMetrics().horizontalAdvance(_FOLLOWING)
         self._button.setMinimumWidth(width + 28)  # the style's padding and border, both sides
         self._button.setToolTip(
             f"The sliders go to each plane as it comes, until you move one. ({FOLLOW_KEY})"

@@ -18,7 +18,7 @@ from coverslip.payload import Axes, PlaneStore, Value
 
 __all__ = ["Grid", "PlaneArray"]
 
-Picks: TypeAlias = "SupportsIndex | slice"
+_Picks: TypeAlias = "SupportsIndex | slice"
 
 
 class Grid(NamedTuple):
@@ -120,7 +120,7 @@ class PlaneArray:
         kept = tuple(slice(None) if isinstance(pick, slice) else 0 for pick in leading)
         return stack[kept]
 
-    def _expand(self, key: Any) -> tuple[Picks, ...] | None:
+    def _expand(self, key: Any) -> tuple[_Picks, ...] | None:
         """Return one integer or slice for each axis; None for a kind of key not among them."""
         parts = key if isinstance(key, tuple) else (key,)
         if not all(
@@ -137,7 +137,7 @@ class PlaneArray:
         at = next(i for i, part in enumerate(parts) if part is Ellipsis)
         return (*parts[:at], *fill, *parts[at + 1 :])
 
-    def _stack(self, indices: list[range], within: tuple[Picks, ...]) -> NDArray[Any]:
+    def _stack(self, indices: list[range], within: tuple[_Picks, ...]) -> NDArray[Any]:
         """Return the planes at these positions, with all leading axes and `within` applied."""
         lengths = tuple(map(len, indices))
         own = [[self.grid.values[axis][index] for index in indices[axis]] for axis in self._own]
@@ -167,7 +167,7 @@ def _is_index(part: object) -> bool:
     return isinstance(part, SupportsIndex) and not isinstance(part, (bool, np.ndarray))
 
 
-def _positions(pick: Picks, length: int, name: str) -> range:
+def _positions(pick: _Picks, length: int, name: str) -> range:
     if isinstance(pick, slice):
         return range(*pick.indices(length))
     index = pick.__index__()

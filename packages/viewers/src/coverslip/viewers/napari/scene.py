@@ -26,19 +26,19 @@ from coverslip.viewers.napari.values import ValueLabels
 if TYPE_CHECKING:
     import napari
 
-__all__ = ["Scene"]
+__all__ = ["MANY", "Scene"]
 
 logger = logging.getLogger(__name__)
 
-WAITING = "waiting for the first plane"
+_WAITING = "waiting for the first plane"
 
 MANY = 64
 """Layers of which a warning is due: each one more makes all of napari slower (its issue 8421)."""
 
-WORDS = 0.25
+_WORDS = 0.25
 """Seconds between two changes of the bar's words."""
 
-BURST = 5.0
+_BURST = 5.0
 """Seconds in which further collisions are counted and not logged."""
 
 
@@ -62,14 +62,14 @@ class Scene:
         self._grown = False
         self._newest: dict[str, Value] | None = None
         self._planes = 0
-        self._said = -WORDS
-        self._collisions_logged = (-BURST, 0)
+        self._said = -_WORDS
+        self._collisions_logged = (-_BURST, 0)
         self.bar = LiveBar()
         self.bar.follow_clicked.connect(self.follow)
         viewer.bind_key(FOLLOW_KEY, lambda _: self.follow(not self.following), overwrite=True)
         viewer.layers.events.removed.connect(self._on_removed)
         text = viewer.canvas.overlays.text
-        text.visible, text.position, text.text = True, "top_left", WAITING
+        text.visible, text.position, text.text = True, "top_left", _WAITING
 
     def insert(
         self, placement: Placement, pixels: NDArray[Any], origin: str, limits: Limits | None
@@ -114,7 +114,7 @@ class Scene:
             live.settle()
             if live.stale:
                 live.redraw()
-        if time.monotonic() - self._said >= WORDS:
+        if time.monotonic() - self._said >= _WORDS:
             self.say()
 
     def say(self) -> None:
@@ -229,7 +229,7 @@ class Scene:
         if not self._live:
             self._sliders.grid = Grid()
             self._newest = None
-            self.viewer.canvas.overlays.text.text = WAITING
+            self.viewer.canvas.overlays.text.text = _WAITING
 
     # ---- following --------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Scene:
 
     def _warn(self, old: str, new: str) -> None:
         since, counted = self._collisions_logged
-        if time.monotonic() - since < BURST:
+        if time.monotonic() - since < _BURST:
             return
         count = self.projection.collisions - counted
         self._collisions_logged = (time.monotonic(), self.projection.collisions)

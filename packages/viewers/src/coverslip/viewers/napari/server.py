@@ -20,16 +20,16 @@ __all__ = ["NapariViewerServer"]
 
 logger = logging.getLogger(__name__)
 
-REPAINT_MS = 50
+_REPAINT_MS = 50
 """The least time between two repaints."""
 
-BUDGET = 0.02
+_BUDGET = 0.02
 """Seconds of inserting in one tick: the rest of a repaint's 50 ms is the user's."""
 
-IDLE_MS = 250
+_IDLE_MS = 250
 """Pause between ticks while nothing comes: what does come ends it, a signal waits that long."""
 
-BACKLOG_MS = 4
+_BACKLOG_MS = 4
 """Pause between ticks while planes wait: long enough for Qt to see to the mouse."""
 
 
@@ -105,25 +105,25 @@ class NapariViewerServer(ViewerServer):
             if self._in_tick:  # a dialog of napari's runs a loop of its own inside ours
                 return
             self._in_tick = True
-            pause = REPAINT_MS
+            pause = _REPAINT_MS
             try:
                 if self.stopped.is_set():
                     self._application.quit()
                     return
                 self._woken = False
-                inserted = self.tick(BUDGET)
+                inserted = self.tick(_BUDGET)
                 if self._paint() and not inserted:
-                    pause = IDLE_MS
+                    pause = _IDLE_MS
             except Exception as error:
                 logger.exception("drawing")
                 self.report_failure(f"drawing: {type(error).__name__}: {error}")
             finally:
                 self._in_tick = False
-                timer.start(BACKLOG_MS if self.waiting else pause)
+                timer.start(_BACKLOG_MS if self.waiting else pause)
 
         def soon() -> None:
-            if timer.remainingTime() > BACKLOG_MS:
-                timer.start(BACKLOG_MS)
+            if timer.remainingTime() > _BACKLOG_MS:
+                timer.start(_BACKLOG_MS)
 
         timer.timeout.connect(tick)
         wake.wanted.connect(soon, Qt.ConnectionType.QueuedConnection)
@@ -196,7 +196,7 @@ class NapariViewerServer(ViewerServer):
 
     def _paint(self) -> bool:
         """Repaint, unless the last time was just now; whether it did."""
-        if (time.monotonic() - self._painted) * 1000 < REPAINT_MS:
+        if (time.monotonic() - self._painted) * 1000 < _REPAINT_MS:
             return False
         self._shown.paint()
         # From the end of one to the start of the next: a slow repaint leaves room as well.

@@ -14,9 +14,9 @@ class NapariStreamVisualizer(StreamVisualizer):
 
     Parameters
     ----------
-    filemanager, visualizer_config, viewer_title, persistent, replace_layers
+    filemanager, visualizer_config, viewer_title, persistent, replace_layers : optional
         See `StreamVisualizer`.
-    napari_port, napari_host
+    napari_port, napari_host : int, str, optional
         Data port and host; `StreamVisualizer`'s ``port`` and ``host``.
     """
 

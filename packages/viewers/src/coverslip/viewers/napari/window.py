@@ -16,7 +16,7 @@ from coverslip.viewers.napari.scene import Scene
 
 __all__ = ["LiveWindow", "application"]
 
-SIZE = (1400, 900)
+_SIZE = (1400, 900)
 
 
 def application() -> QApplication:
@@ -39,7 +39,7 @@ class LiveWindow:
     def __init__(self, title: str) -> None:
         self.viewer = napari.Viewer(title=title, show_welcome_screen=False)
         self._main = main_window(self.viewer)
-        self._main.resize(*SIZE)
+        self._main.resize(*_SIZE)
         self.scene = Scene(self.viewer)
         status = self._main.statusBar()
         assert status is not None
