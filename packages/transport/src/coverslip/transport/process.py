@@ -50,6 +50,10 @@ _PARENT_LOOK: Final = 0.25
 _TAIL_BYTES: Final = 1 << 16
 _KEPT_LOGS: Final = 50
 
+# Windows knows one way only, which is the kill.
+_KILL: Final = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+_RUNGS: Final = (signal.SIGTERM, _KILL)
+
 
 class Launched:
     """A process that `launch` started. Thread-safe. It is reaped when it ends.
@@ -81,6 +85,22 @@ class Launched:
         """Wait up to `timeout` seconds for its end, and return as `poll`."""
         self._reaper.join(max(timeout, 0.0))
         return self.poll()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End a process that does not serve yet: terminate, then kill, if it still is that one.
+
+        A server that answers is stopped by `stop`, which asks it first.
+
+        Parameters
+        ----------
+        timeout : float, default 5.0
+            Seconds for each of the two.
+        """
+        for rung in _RUNGS:
+            if self.identity is None or self.poll() is not None:
+                return
+            _signal(self.identity, rung)
+            self.wait(timeout)
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines of its log; empty when there are none."""
@@ -267,10 +287,7 @@ def stop(connection: Connection, *, timeout: float = 5.0, force: bool = False) -
         if _wait_stopped(connection, deadline):
             return
     if connection.pid != os.getpid():
-        rungs = [signal.SIGTERM] if not force else []
-        # Windows knows one way only, which is the kill.
-        rungs.append(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-        for rung in rungs:
+        for rung in (_KILL,) if force else _RUNGS:
             if not is_alive(connection.identity):
                 break
             logger.warning("%s is still there: %s", connection, rung.name)

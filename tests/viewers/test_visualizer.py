@@ -1,0 +1,52 @@
+"""A viewer's process, found, started and stopped in an unlucky order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coverslip.transport import LaunchError, list_connections
+from coverslip.viewers import ViewerGone
+from tests.viewers.headless import HeadlessVisualizer
+
+DEADLINE = 20.0
+
+
+class NeverReady(HeadlessVisualizer):
+    """Launches a process that never binds a socket."""
+
+    def _command(self, launch_id: str, log: Path) -> list[str]:
+        return [sys.executable, "-c", "import threading; threading.Event().wait()"]
+
+
+# That no process is left is seen to by the suite.
+
+
+def test_stopped_at_once_it_does_not_come_up_later(
+    runtime_folder: Path, free_port: Callable[[], int]
+) -> None:
+    visualizer = HeadlessVisualizer(port=free_port())
+    for _ in range(3):
+        visualizer.start_viewer(async_mode=True)
+        visualizer.stop_viewer(DEADLINE)
+        assert not visualizer.is_running
+        assert list_connections() == []
+
+
+def test_stopped_before_it_answers(runtime_folder: Path) -> None:
+    visualizer = NeverReady()
+    visualizer.start_viewer(async_mode=True)
+    assert visualizer.wait_for_ready(0.5) is False
+    visualizer.stop_viewer(DEADLINE)
+    with pytest.raises(ViewerGone):
+        visualizer.wait_for_ready(DEADLINE)
+
+
+def test_one_that_was_not_ready_in_time_can_still_be_stopped(runtime_folder: Path) -> None:
+    visualizer = NeverReady()
+    with pytest.raises(LaunchError, match="not ready within"):
+        visualizer.start_viewer(timeout=0.5)
+    visualizer.stop_viewer(DEADLINE)
