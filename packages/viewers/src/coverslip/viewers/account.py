@@ -24,7 +24,7 @@ class Account:
 
     Attributes
     ----------
-    published
+    published : int
         Planes that were handed to the socket; the next plane's sequence number.
     """
 

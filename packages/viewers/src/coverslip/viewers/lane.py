@@ -58,26 +58,26 @@ logger = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Reply)
 
-BUSY_INTERVAL = 0.02
+_BUSY_INTERVAL = 0.02
 """Seconds between the courier's looks while something is awaited."""
 
-IDLE_INTERVAL = 0.1
+_IDLE_INTERVAL = 0.1
 
-ABSENT_INTERVAL = 0.25
+_ABSENT_INTERVAL = 0.25
 """Looking for a viewer reads a folder: not too often."""
 
-REPORT_INTERVAL = 0.25
+_REPORT_INTERVAL = 0.25
 """How often the viewer is asked for its counts while planes are under way."""
 
-WINDOW = 512
+_WINDOW = 512
 """Planes that the viewer may have been sent and not yet read.
 
 A viewer's queue must never be full: ZeroMQ then stops reading that connection, heartbeats
 included, and a viewer that is merely slow is cut off as if it were frozen (measured).
 """
 
-CONTROL_TIMEOUT = 2.0
-FLUSH_SLICE = 1.0
+_CONTROL_TIMEOUT = 2.0
+_FLUSH_SLICE = 1.0
 """A flush asks again this often, so that it notices a viewer that died meanwhile."""
 
 
@@ -107,21 +107,21 @@ class Lane:
 
     Parameters
     ----------
-    stream
+    stream : str
         The stream's name on the wire.
-    index
+    index : int
         Which byte of a slot is this lane's.
-    target
+    target : Target
         Where the viewer is.
-    offer
+    offer : Offer
         How the viewer may reach the stream's arena.
-    arena
+    arena : Arena
         Where the pixels lie.
-    lock
+    lock : threading.RLock
         The stream's lock: guards every method here that says so.
-    limit
+    limit : float
         Seconds after which a viewer that does not listen counts as absent.
-    producer
+    producer : str
         Who sends, for the viewer's log and window.
     """
 
@@ -155,7 +155,7 @@ class Lane:
         self._epoch = 0
         self._inline = False
         self._pending: deque[Parcel] = deque()
-        self._credit = WINDOW
+        self._credit = _WINDOW
         self._in_flight: deque[tuple[int, list[Slot]]] = deque()
         self._bursting = 0
         self.abandoned: Callable[[], object] | None = None
@@ -240,7 +240,7 @@ class Lane:
             # A copied plane's lease is over; what is queued here is leased and not sent.
             queued = sum(len(parcel.planes) for parcel in self._pending)
             unread = self._arena.leases(self.index) - queued
-        self._credit = WINDOW - unread
+        self._credit = _WINDOW - unread
         return self._credit > 0
 
     def _send(self, parcel: Parcel) -> None:
@@ -315,10 +315,10 @@ class Lane:
 
     def _interval(self) -> float:
         if self._state is LaneState.ABSENT:
-            return ABSENT_INTERVAL
+            return _ABSENT_INTERVAL
         if self._state is not LaneState.LIVE or self._pending or self._in_flight:
-            return BUSY_INTERVAL
-        return IDLE_INTERVAL
+            return _BUSY_INTERVAL
+        return _IDLE_INTERVAL
 
     def _advance(self) -> None:
         if self._state is not LaneState.LIVE:
@@ -393,7 +393,7 @@ class Lane:
                 offer=self._offer,
             )
         try:
-            attached = self._ask(message, Attached, CONTROL_TIMEOUT)
+            attached = self._ask(message, Attached, _CONTROL_TIMEOUT)
         except TransportError as error:
             logger.debug("attaching to %s: %s", self._address, error)
             if self._state is LaneState.CONNECTING and self._overdue():
@@ -406,7 +406,7 @@ class Lane:
             if self._inline:
                 logger.info("pixels travel inline to %s: %s", self._address, attached.reason)
             self._connection = connection
-            self._credit = WINDOW
+            self._credit = _WINDOW
             self._state = LaneState.LIVE
             self.drain()
             self._changed.notify_all()
@@ -414,7 +414,7 @@ class Lane:
     def _tend(self) -> None:
         with self._changed:
             self.drain()
-            interval = BUSY_INTERVAL if self._in_flight else REPORT_INTERVAL
+            interval = _BUSY_INTERVAL if self._in_flight else _REPORT_INTERVAL
             due = (
                 self._state is LaneState.LIVE
                 and self.account.unsettled > 0
@@ -422,7 +422,7 @@ class Lane:
             )
         if due:
             try:
-                self._take(self._ask(Status(stream=self._stream), Report, CONTROL_TIMEOUT))
+                self._take(self._ask(Status(stream=self._stream), Report, _CONTROL_TIMEOUT))
             except RequestRefused:
                 # Too many streams came after it. Lost, the courier attaches anew.
                 with self._changed:
@@ -467,30 +467,30 @@ class Lane:
                     return
                 else:
                     self._kick.set()
-                    self._changed.wait(min(left, FLUSH_SLICE))
+                    self._changed.wait(min(left, _FLUSH_SLICE))
                     continue
             try:
                 flush = Flush(stream=self._stream, sequence=sequence)
-                self._take(self._ask(flush, Report, min(left, FLUSH_SLICE)))
+                self._take(self._ask(flush, Report, min(left, _FLUSH_SLICE)))
                 return
             except RequestTimeout:
                 continue
             except TransportError as error:
                 logger.debug("flushing %s: %s", self._address, error)
                 with self._changed:
-                    self._changed.wait(min(left, BUSY_INTERVAL))
+                    self._changed.wait(min(left, _BUSY_INTERVAL))
 
     def close(self) -> None:
         """Say goodbye, end the courier, close the socket. What is unsettled is dropped."""
         self._closing.set()
         self._kick.set()
         if self._courier is not threading.current_thread():
-            self._courier.join(CONTROL_TIMEOUT * 2)
+            self._courier.join(_CONTROL_TIMEOUT * 2)
         if self._state is LaneState.LIVE:
             try:
                 # The last word on what was shown: what is not settled in it counts as dropped.
-                self._take(self._ask(Status(stream=self._stream), Report, CONTROL_TIMEOUT))
-                self._ask(Detach(stream=self._stream), Done, CONTROL_TIMEOUT)
+                self._take(self._ask(Status(stream=self._stream), Report, _CONTROL_TIMEOUT))
+                self._ask(Detach(stream=self._stream), Done, _CONTROL_TIMEOUT)
             except TransportError as error:
                 logger.debug("detaching from %s: %s", self._address, error)
         with self._changed:

@@ -76,15 +76,15 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-INBOX_BYTES = 256 << 20
+_INBOX_BYTES = 256 << 20
 """Planes copied but not yet inserted may hold this much; beyond it the data socket waits."""
 
-INBOX_PLANES = 1 << 14
+_INBOX_PLANES = 1 << 14
 
-COPY_BELOW = 1 << 16
+_COPY_BELOW = 1 << 16
 """An inline frame smaller than this is copied; a larger one is kept as it arrived."""
 
-FAILURE_BURST = 5.0
+_FAILURE_BURST = 5.0
 """Seconds without a failed plane, after which the next is logged again: `Status` counts all."""
 
 
@@ -213,7 +213,7 @@ class ViewerServer(ZMQServer):
 
     def accepts_data(self) -> bool:
         """Whether the inbox has room."""
-        return self._inbox_bytes < INBOX_BYTES and len(self._inbox) < INBOX_PLANES
+        return self._inbox_bytes < _INBOX_BYTES and len(self._inbox) < _INBOX_PLANES
 
     def handle_data(self, frames: list[memoryview]) -> None:
         """Copy the planes of one message and put them into the inbox."""
@@ -269,7 +269,7 @@ class ViewerServer(ZMQServer):
             pixels = reader.copy(plane, allocate=self.allocate)
         else:
             view = np.frombuffer(pixels_of(plane, frames), dtype=plane.dtype).reshape(plane.shape)
-            if view.nbytes < COPY_BELOW:
+            if view.nbytes < _COPY_BELOW:
                 pixels = self.allocate(plane.shape, view.dtype)
                 np.copyto(pixels, view)
             else:
@@ -324,7 +324,7 @@ class ViewerServer(ZMQServer):
         """Return at what level to log a plane that failed: DEBUG after the first of a burst."""
         now = time.monotonic()
         level = logging.DEBUG if now < self._failures_quiet_until else logging.WARNING
-        self._failures_quiet_until = now + FAILURE_BURST
+        self._failures_quiet_until = now + _FAILURE_BURST
         return level
 
     @property
@@ -339,7 +339,7 @@ class ViewerServer(ZMQServer):
 
         Parameters
         ----------
-        budget
+        budget : float, default 0.02
             Seconds after which no further plane is begun. One is always done.
 
         Returns
@@ -447,14 +447,14 @@ def _described(layer: LayerSnapshot, checksums: bool) -> LayerInfo:
             components=components,
             shape=pixels.shape,
             dtype=pixels.dtype.newbyteorder("<").str,
-            crc32=checksum(pixels) if checksums else None,
+            crc32=_checksum(pixels) if checksums else None,
         )
         for components, pixels in layer.planes
     )
     return LayerInfo(**(layer._asdict() | {"planes": planes}))
 
 
-def checksum(pixels: NDArray[Any]) -> int:
+def _checksum(pixels: NDArray[Any]) -> int:
     """Return `zlib.crc32` of an array's C-contiguous little-endian bytes."""
     little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
     return zlib.crc32(np.ascontiguousarray(little).data)

@@ -49,28 +49,28 @@ logger = logging.getLogger(__name__)
 LIMIT = 5.0
 """Seconds that a send may wait for room, in all."""
 
-LARGEST_BUDGET = 1 << 30
+_LARGEST_BUDGET = 1 << 30
 
-PARCEL_PLANES = 64
-PARCEL_BYTES = 32 << 20
+_PARCEL_PLANES = 64
+_PARCEL_BYTES = 32 << 20
 """A batch goes out in messages of at most this much, so that the viewer copies
 the first planes while the last are still being written."""
 
-NO_VIEWER = "there is no viewer"
-CLOSED = "the stream was closed"
+_NO_VIEWER = "there is no viewer"
+_CLOSED = "the stream was closed"
 
-WARM_BYTES = 32 << 20
-WARM_PLANES = 4
-WARM_PATIENCE = 0.1e-3 / (1 << 20)
+_WARM_BYTES = 32 << 20
+_WARM_PLANES = 4
+_WARM_PATIENCE = 0.1e-3 / (1 << 20)
 """Seconds a byte, see `Stream._keep_warm`."""
 
-SHORTEST_NAP = 50e-6
-LONGEST_NAP = 2e-3
+_SHORTEST_NAP = 50e-6
+_LONGEST_NAP = 2e-3
 """A freed slot sends no message (that is what makes it free): waiting is looking again."""
 
-RATE_WINDOW = 5.0
+_RATE_WINDOW = 5.0
 
-CLOSE_AT_EXIT = 2.0
+_CLOSE_AT_EXIT = 2.0
 """Seconds that a process which ends without `close` waits for its last planes."""
 
 
@@ -80,7 +80,7 @@ def default_budget() -> int:
     Pages are taken only as planes pile up, so this is what a viewer that does
     not keep up may cost, not what a stream costs.
     """
-    return min(LARGEST_BUDGET, psutil.virtual_memory().available // 8)
+    return min(_LARGEST_BUDGET, psutil.virtual_memory().available // 8)
 
 
 class Picture(NamedTuple):
@@ -98,18 +98,18 @@ class Statistics(NamedTuple):
 
     Attributes
     ----------
-    sent, shown, dropped, failed
+    sent, shown, dropped, failed : int
         Planes, summed over the viewers. The viewer's part is at most a quarter
         of a second old.
-    pending
+    pending : int
         Planes of which no end is known yet.
-    bytes_in_flight
+    bytes_in_flight : int
         Bytes of shared memory that hold planes no viewer has copied yet.
-    rate
+    rate : float
         Planes sent a second, over the last five.
-    reasons
+    reasons : dict of str to int
         Why planes were dropped or failed, and how many for each reason.
-    state
+    state : tuple of str
         Each viewer's lane: ``"live"``, ``"waiting for the viewer to start"``, …
     """
 
@@ -142,7 +142,7 @@ class _Draft:
 
     @property
     def full(self) -> bool:
-        return self._bytes >= PARCEL_BYTES or len(self.written) >= PARCEL_PLANES
+        return self._bytes >= _PARCEL_BYTES or len(self.written) >= _PARCEL_PLANES
 
 
 class Stream:
@@ -153,14 +153,14 @@ class Stream:
 
     Parameters
     ----------
-    targets
+    targets : sequence of Target
         The viewers; each gets a lane.
-    budget
+    budget : int, optional
         Bytes of planes that may wait for the viewers, see `default_budget`.
-    limit
+    limit : float, default 5.0
         Seconds that one `send` may wait for room at most. When nothing has made
         room for that long, further sends do not wait until something does.
-    producer
+    producer : str, optional
         A name for the viewer's log and windows; the process's by default.
     """
 
@@ -228,10 +228,10 @@ class Stream:
 
         Parameters
         ----------
-        pictures
+        pictures : iterable of Picture
             Planes of one source. A plane whose pixels lie in memory from
             `allocate` is sent as it lies there; the array is read-only from then on.
-        source
+        source : Source
             The step, name and modes they share.
 
         Raises
@@ -300,14 +300,14 @@ class Stream:
         try:
             np.copyto(region.array(pixels.shape, kind), pixels)
         except ArenaClosed:
-            self._drop(CLOSED)
+            self._drop(_CLOSED)
             return None
         return region
 
     def _reserve(self, nbytes: int, deadline: float, parcel: _Draft) -> Region | None:
         """Return room for one plane, or None when it is to be dropped (and was counted)."""
         try:
-            if self._arena.bytes_in_flight >= WARM_BYTES:
+            if self._arena.bytes_in_flight >= _WARM_BYTES:
                 self._keep_warm(nbytes, parcel)
             region = self._arena.reserve(nbytes) if self._wanted() else None
             if region is None:
@@ -336,8 +336,8 @@ class Stream:
         until it has caught up: what the budget is for.
         """
         self._post(parcel)
-        warm = max(WARM_BYTES, WARM_PLANES * nbytes)
-        until = time.monotonic() + WARM_PATIENCE * nbytes
+        warm = max(_WARM_BYTES, _WARM_PLANES * nbytes)
+        until = time.monotonic() + _WARM_PATIENCE * nbytes
         while self._arena.bytes_in_flight >= warm:
             if not self._keeping_up:
                 self._arena.collect()
@@ -347,12 +347,12 @@ class Stream:
                 self._keeping_up = False
                 return
             else:
-                self._closed.wait(SHORTEST_NAP)
+                self._closed.wait(_SHORTEST_NAP)
                 self._arena.collect()
         self._keeping_up = True
 
     def _wait_for_room(self, nbytes: int, deadline: float) -> Region | None:
-        nap = SHORTEST_NAP
+        nap = _SHORTEST_NAP
         while self._wanted() and not self._closed.is_set():
             now = time.monotonic()
             region = self._arena.reserve(nbytes)
@@ -367,7 +367,7 @@ class Stream:
                 for lane in self._lanes:
                     lane.look()
             self._closed.wait(nap)
-            nap = min(2 * nap, LONGEST_NAP)
+            nap = min(2 * nap, _LONGEST_NAP)
         return None
 
     def _wanted(self) -> bool:
@@ -375,7 +375,7 @@ class Stream:
 
     @property
     def _absence(self) -> str:
-        return CLOSED if self._closed.is_set() else NO_VIEWER
+        return _CLOSED if self._closed.is_set() else _NO_VIEWER
 
     def _drop(self, reason: str) -> None:
         with self._lock:
@@ -393,9 +393,9 @@ class Stream:
 
         Parameters
         ----------
-        shape
+        shape : tuple of int
             ``(y, x)`` or more; any shape that `send` will be given.
-        dtype
+        dtype : dtype_like
             Any dtype that can be shown. Big-endian becomes little-endian.
 
         Returns
@@ -427,7 +427,7 @@ class Stream:
 
         Parameters
         ----------
-        timeout
+        timeout : float, default 10.0
             Seconds to wait at most. Planes still under way then are in
             ``sent`` only; `Delivery.pending` says how many.
         """
@@ -455,7 +455,7 @@ class Stream:
         now = time.monotonic()
         reasons: dict[str, int] = {}
         with self._lock:
-            recent = [(when, planes) for when, planes in self._recent if when > now - RATE_WINDOW]
+            recent = [(when, planes) for when, planes in self._recent if when > now - _RATE_WINDOW]
             for lane in self._lanes:
                 for reason, planes in lane.account.reasons().items():
                     reasons[reason] = reasons.get(reason, 0) + planes
@@ -513,7 +513,7 @@ class _Holdings:
         self._stream: weakref.ref[Stream] | None = None
         # Unlike atexit, this runs also in the children of multiprocessing.
         self._at_exit = multiprocessing_util.Finalize(
-            None, self.let_go, args=(CLOSE_AT_EXIT,), exitpriority=10
+            None, self.let_go, args=(_CLOSE_AT_EXIT,), exitpriority=10
         )
 
     def watch(self, stream: Stream) -> None:
