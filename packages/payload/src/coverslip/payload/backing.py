@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coverslip.payload import segment as segments
 from coverslip.payload.errors import ArenaFull
-from coverslip.payload.schema import ArenaAddress, MemfdAddress
+from coverslip.payload.schema import ArenaAddress
 from coverslip.payload.segment import Mechanism
 from coverslip.payload.space import Space
 from coverslip.payload.table import Layout
@@ -59,7 +59,7 @@ class Backing:
         self._refused_until = 0.0
         self._finalizer = weakref.finalize(self, segment.close)
         # a name must be removed; what has none stays open for viewers that attach to the very last
-        self._finalizer.atexit = not isinstance(segment.address, MemfdAddress)
+        self._finalizer.atexit = segment.named
 
     @property
     def front(self) -> memoryview:

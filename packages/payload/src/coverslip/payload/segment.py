@@ -53,6 +53,10 @@ class Segment(Protocol):
     def size(self) -> int:
         """Its bytes; those that were never written may have no page yet."""
 
+    @property
+    def named(self) -> bool:
+        """Whether it has a name, which must go when its owner does."""
+
     def map(self, offset: int, length: int, *, write: bool) -> mmap.mmap:
         """Return a mapping of `length` bytes from `offset`, a multiple of `GRANULARITY`."""
 
@@ -115,6 +119,7 @@ class _FileSegment:
     """What memfd and POSIX segments have in common: a descriptor of a sparse file in memory."""
 
     address: ArenaAddress
+    named = True
 
     def __init__(self, fd: int, size: int) -> None:
         self._fd = fd
@@ -147,6 +152,8 @@ if sys.platform == "linux":
     _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
     class _Memfd(_FileSegment):
+        named = False
+
         def __init__(self, fd: int, size: int, address: MemfdAddress) -> None:
             super().__init__(fd, size)
             self.address = address
@@ -277,6 +284,8 @@ if sys.platform == "win32":
 
     class _Windows:
         """A named mapping of the page file; it lives as long as its last handle."""
+
+        named = True
 
         def __init__(self, size: int, address: WindowsAddress) -> None:
             self.size = size
