@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import shutil
@@ -396,6 +397,24 @@ class TestNoViewer:
             assert view.flush(DEADLINE) == (2, 1, 1, 0)
             assert len(server.projection) == 1
             view.close()
+
+    def test_a_runtime_folder_that_cannot_be_read_is_complained_of_once(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("COVERSLIP_RUNTIME_DIR", str(tmp_path / "file"))
+        caplog.set_level(logging.DEBUG, "coverslip")
+        stream = Stream([HeadlessVisualizer(port=1)])
+
+        def complaints() -> list[int]:
+            return [record.levelno for record in caplog.records if "courier" in record.message]
+
+        until(lambda: len(complaints()) > 2, "it went on looking")
+        stream.close(0)
+        assert complaints().count(logging.ERROR) == 1
 
     def test_a_closed_stream_says_so(self, stream: Stream) -> None:
         stream.close()

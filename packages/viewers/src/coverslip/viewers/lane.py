@@ -300,11 +300,16 @@ class Lane:
     # ---- the courier's side -----------------------------------------------------------
 
     def _run(self) -> None:
+        level = logging.ERROR
         while not self._closing.is_set():
             try:
                 self._advance()
             except Exception:
-                logger.exception("the courier of lane %d goes on", self.index)
+                # What fails may fail at each look, as a runtime folder that is gone: said once.
+                logger.log(level, "the courier of lane %d goes on", self.index, exc_info=True)
+                level = logging.DEBUG
+            else:
+                level = logging.ERROR
             self._kick.wait(self._interval())
             self._kick.clear()
             if self.abandoned is not None:
