@@ -47,6 +47,14 @@ def test_not_a_number_is_left_out() -> None:
     assert np.isfinite(limits).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_span_of_the_limits_is_finite() -> None:
+    largest = np.finfo(np.float64).max
+    limits = limits_of(np.array([[-largest, 0.0], [1.0, largest]]), exact=True)
+    assert limits is not None
+    assert np.isfinite(8 * (limits[1] - limits[0]))  # napari spans a slider around them
+
+
 def test_a_single_spot_on_black_is_seen() -> None:
     pixels = np.zeros((512, 512), np.uint16)
     pixels[3, 4] = 9

@@ -17,6 +17,9 @@ __all__ = ["LOW", "HIGH", "limits_of", "widen"]
 LOW, HIGH = 0.1, 99.9
 """Percentiles that the limits lie at."""
 
+_LARGEST = float(np.finfo(np.float64).max / 64)
+"""Limits lie within it: a slider of three times their span, and its length, are numbers too."""
+
 _SAMPLE = 1 << 16
 """Pixels of a larger plane that are looked at when not exact: its percentiles
 move by less than a display step, at a sixtieth of the time for 2048 x 2048."""
@@ -49,6 +52,8 @@ def limits_of(pixels: NDArray[Any], *, exact: bool = False) -> tuple[float, floa
         pixels = pixels[np.isfinite(pixels)]
         if not pixels.size:
             return None
+        if pixels.dtype == np.float64:
+            pixels = np.clip(pixels, -_LARGEST, _LARGEST)
     low, high = (float(value) for value in np.percentile(pixels, (LOW, HIGH)))
     if low < high:
         return low, high
