@@ -487,7 +487,7 @@ class TestFaults:
             busy.wait(10 * DEADLINE)
             raise RequestTimeout("no answer")
 
-        monkeypatch.setattr(stream._lanes[0], "_ask", no_answer)
+        monkeypatch.setattr(stream._lanes[0]._courier, "ask", no_answer)
         pid = visualizer.connection.pid
         os.kill(pid, signal.SIGSTOP)
         try:

@@ -522,7 +522,7 @@ class _Holdings:
 
         def abandon(_: object) -> None:
             for lane in lanes:
-                lane.abandoned = self.let_go
+                lane.abandon(self.let_go)
 
         self._stream = weakref.ref(stream, abandon)
 
