@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks import receiver
 from coverslip.payload import Source, kept
 from coverslip.transport import Endpoint
-from coverslip.viewers.stream import Picture, Stream
+from coverslip.viewers.stream import Image, Stream
 from coverslip.viewers.target import RemoteTarget
 
 SOURCES = 256 << 20
@@ -190,7 +190,7 @@ class Ours:
 
     def show(self, plane: NDArray[Any], sent: int = 0) -> None:
         """Send one plane as `View.show` does."""
-        self.stream.send([Picture({"sent": sent}, plane)], self.source)
+        self.stream.send([Image({"sent": sent}, plane)], self.source)
 
     def settle(self) -> tuple[int, list[int], float]:
         """Wait until all is received; return when the last was, latencies, and CPU so far."""

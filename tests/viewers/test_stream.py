@@ -25,7 +25,7 @@ from coverslip.payload import Source, UnsupportedArray
 from coverslip.transport import Clear, Detach, Done, Endpoint, Ping, Pong, RequestTimeout, request
 from coverslip.viewers import StreamClosed, View, ViewerGone
 from coverslip.viewers.messages import DescribeLayers, Layers
-from coverslip.viewers.stream import Picture, Stream
+from coverslip.viewers.stream import Image, Stream
 from coverslip.viewers.target import RemoteTarget
 from tests.viewers.headless import PNG, HeadlessServer, HeadlessVisualizer, serving
 
@@ -68,7 +68,7 @@ def visualizer(runtime_folder: Path, free_port: Callable[[], int]) -> Iterator[H
 
 
 def send(stream: Stream, *planes: Any, source: Source | None = None, **components: Any) -> None:
-    stream.send([Picture(components, pixels) for pixels in planes], source or Source())
+    stream.send([Image(components, pixels) for pixels in planes], source or Source())
 
 
 class TestDelivery:
@@ -122,7 +122,7 @@ class TestDelivery:
 
     def test_a_batch_larger_than_the_arena_goes_through_it(self, server: HeadlessServer) -> None:
         stream = Stream([RemoteTarget(server.connection.endpoint)], budget=200_000)
-        stream.send([Picture({"z_index": z}, plane(z)) for z in range(200)], Source())
+        stream.send([Image({"z_index": z}, plane(z)) for z in range(200)], Source())
         assert stream.close(DEADLINE) == (200, 200, 0, 0)
         (layer,) = server.projection
         assert len(layer.store) == 200
@@ -211,7 +211,7 @@ class TestDelivery:
                 waiting = stream.statistics().pending
                 if waiting < 1000:  # always more than the viewer may be sent at once
                     stream.send(
-                        [Picture({"n": number + z}, plane(z, 8)) for z in range(64)], Source()
+                        [Image({"n": number + z}, plane(z, 8)) for z in range(64)], Source()
                     )
                     number += 64
 
@@ -294,7 +294,7 @@ class TestInline:
     def test_pixels_travel_in_the_message_and_are_the_same(self, endpoint: Endpoint) -> None:
         stream = Stream([RemoteTarget(endpoint)])
         sent = {number: plane(number, edge) for number, edge in enumerate((8, 64, 512, 2048))}
-        stream.send([Picture({"n": number}, pixels) for number, pixels in sent.items()], Source())
+        stream.send([Image({"n": number}, pixels) for number, pixels in sent.items()], Source())
         assert stream.flush(DEADLINE) == (4, 4, 0, 0)
         layers = request(endpoint, DescribeLayers(checksums=True), Layers, timeout=10).layers
         assert {one.components["n"]: one.crc32 for layer in layers for one in layer.planes} == {
@@ -337,7 +337,7 @@ class TestAllocate:
     ) -> None:
         out = stream.allocate((64, 64), np.uint16)
         out[...] = plane(1)
-        stream.send([Picture({"n": 0}, out), Picture({"n": 1}, out)], Source())
+        stream.send([Image({"n": 0}, out), Image({"n": 1}, out)], Source())
         assert stream.flush(DEADLINE) == (2, 2, 0, 0)
         (layer,) = server.projection
         for _, held in layer.store.snapshot():
@@ -621,9 +621,9 @@ class TestBackPressure:
             server.accepts_data = lambda: False  # type: ignore[method-assign]
             waits = 0
             for number in range(60):
-                before = stream._full_since
+                before = stream._room.full
                 send(stream, plane(number, edge=128), z_index=number)
-                waits += before is None and stream._full_since is not None
+                waits += not before and stream._room.full
             counts = stream.close(0.2)
             assert waits == 1
             assert counts == (60, 0, 60, 0)

@@ -22,7 +22,7 @@ from coverslip.transport import TransportError
 from coverslip.viewers.connect import connect
 from coverslip.viewers.errors import ViewerError
 from coverslip.viewers.parsers import parse_path
-from coverslip.viewers.stream import Picture
+from coverslip.viewers.stream import Image
 from coverslip.viewers.view import View
 
 __all__ = ["NapariStreamingBackend", "StreamingBackend", "ViewerBackend"]
@@ -122,7 +122,7 @@ class ViewerBackend(StreamingBackend):
             )
         given = _spread(components, len(file_paths))
         pictures = [
-            Picture(
+            Image(
                 placed,
                 pixels,
                 rgb=rgb or (axes is not None and "c" in axes),

@@ -1,24 +1,20 @@
 """A pipeline's handle on one or more viewers: arena, lanes, policy and counts.
 
 A plane is copied once, into a slot of the arena, and every lane's message
-points there. What happens when there is no room is decided here and nowhere
-else: the caller waits while some viewer is alive and has not exhausted the
-stream's patience, else the plane is dropped, counted, and warned of once a
-burst. Nothing here raises because of a viewer.
+points there. What finds no room (`room` decides how long that is waited for) is
+dropped, counted, and warned of once a burst. Nothing here raises because of a
+viewer.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import threading
 import time
 import uuid
-import weakref
 from collections import deque
 from collections.abc import Iterable, Sequence
-from multiprocessing import util as multiprocessing_util
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,10 +35,12 @@ from coverslip.payload import (
 )
 from coverslip.transport import Delivery, Identity, identify
 from coverslip.viewers.errors import StreamClosed
+from coverslip.viewers.holdings import Holdings
 from coverslip.viewers.lane import Lane, Parcel
+from coverslip.viewers.room import Room
 from coverslip.viewers.target import Target
 
-__all__ = ["LIMIT", "Picture", "Statistics", "Stream", "default_budget"]
+__all__ = ["LIMIT", "Image", "Statistics", "Stream", "default_budget"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,19 +57,7 @@ the first planes while the last are still being written."""
 _NO_VIEWER = "there is no viewer"
 _CLOSED = "the stream was closed"
 
-_WARM_BYTES = 32 << 20
-_WARM_PLANES = 4
-_WARM_PATIENCE = 0.1e-3 / (1 << 20)
-"""Seconds a byte, see `Stream._keep_warm`."""
-
-_SHORTEST_NAP = 50e-6
-_LONGEST_NAP = 2e-3
-"""A freed slot sends no message (that is what makes it free): waiting is looking again."""
-
 _RATE_WINDOW = 5.0
-
-_CLOSE_AT_EXIT = 2.0
-"""Seconds that a process which ends without `close` waits for its last planes."""
 
 
 def default_budget() -> int:
@@ -83,7 +69,7 @@ def default_budget() -> int:
     return min(_LARGEST_BUDGET, psutil.virtual_memory().available // 8)
 
 
-class Picture(NamedTuple):
+class Image(NamedTuple):
     """One plane as `Stream.send` takes it."""
 
     components: dict[str, Value]
@@ -129,11 +115,11 @@ class _Draft:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.written: list[tuple[Region, Picture]] = []
+        self.written: list[tuple[Region, Image]] = []
         self._bytes = 0
 
-    def add(self, region: Region, picture: Picture) -> None:
-        self.written.append((region, picture))
+    def add(self, region: Region, image: Image) -> None:
+        self.written.append((region, image))
         self._bytes += region.length
 
     def clear(self) -> None:
@@ -182,8 +168,6 @@ class Stream:
         self.id = uuid.uuid4().hex
         self._lock = threading.RLock()
         self._closed = threading.Event()
-        self._full_since: float | None = None
-        self._keeping_up = True
         self._recent: deque[tuple[float, int]] = deque(maxlen=4096)
         self._arena = Arena(self._budget, lanes=max(1, len(self._targets)))
         owner = identify() or Identity(os.getpid(), 0.0)
@@ -203,7 +187,8 @@ class Stream:
             )
             for index, target in enumerate(self._targets)
         ]
-        self._holdings = _Holdings(self._lanes, self._arena, self._lock, self._closed)
+        self._room = Room(self._arena, self._lanes, self._lock, self._closed, self._limit)
+        self._holdings = Holdings(self._lanes, self._arena, self._lock, self._closed)
         self._holdings.watch(self)
         self._pid = os.getpid()
 
@@ -223,12 +208,12 @@ class Stream:
 
     # ---- sending ----------------------------------------------------------------------
 
-    def send(self, pictures: Iterable[Picture], source: Source) -> None:
+    def send(self, images: Iterable[Image], source: Source) -> None:
         """Copy planes into the arena and send them to every viewer that is there.
 
         Parameters
         ----------
-        pictures : iterable of Picture
+        images : iterable of Image
             Planes of one source. A plane whose pixels lie in memory from
             `allocate` is sent as it lies there; the array is read-only from then on.
         source : Source
@@ -244,17 +229,17 @@ class Stream:
         parcel = _Draft(source)
         sent = 0
         try:
-            for picture in pictures:
+            for image in images:
                 sent += 1
-                region = self._arena.claim(picture.pixels)
+                region = self._arena.claim(image.pixels)
                 if region is not None:
-                    _seal(picture.pixels)
+                    _seal(image.pixels)
                 else:
                     if parcel.full:
                         self._post(parcel)
-                    region = self._copy_in(picture.pixels, deadline, parcel)
+                    region = self._copy_in(image.pixels, deadline, parcel)
                 if region is not None:
-                    parcel.add(region, picture)
+                    parcel.add(region, image)
         finally:
             self._post(parcel)
         with self._lock:
@@ -275,14 +260,14 @@ class Stream:
                 indices = [lane.index for lane in lanes]
                 planes = tuple(
                     Plane(
-                        shape=picture.pixels.shape,
-                        dtype=wire_dtype(picture.pixels.dtype),
-                        rgb=picture.rgb,
-                        components=picture.components,
-                        origin=picture.origin,
+                        shape=image.pixels.shape,
+                        dtype=wire_dtype(image.pixels.dtype),
+                        rgb=image.rgb,
+                        components=image.components,
+                        origin=image.origin,
                         pixels=self._arena.publish(region, indices),
                     )
-                    for region, picture in parcel.written
+                    for region, image in parcel.written
                 )
                 for lane in lanes:
                     lane.post(Parcel(parcel.source, planes))
@@ -307,15 +292,7 @@ class Stream:
     def _reserve(self, nbytes: int, deadline: float, parcel: _Draft) -> Region | None:
         """Return room for one plane, or None when it is to be dropped (and was counted)."""
         try:
-            if self._arena.bytes_in_flight >= _WARM_BYTES:
-                self._keep_warm(nbytes, parcel)
-            region = self._arena.reserve(nbytes) if self._wanted() else None
-            if region is None:
-                # What is written goes out before a wait: its slots are what is waited for.
-                self._post(parcel)
-                region = self._wait_for_room(nbytes, deadline)
-            else:
-                self._full_since = None
+            region = self._room.reserve(nbytes, deadline, lambda: self._post(parcel))
         except PlaneTooLarge as error:
             self._fail(str(error))
             return None
@@ -327,51 +304,6 @@ class Stream:
         if region is None:
             self._drop("the viewer does not keep up")
         return region
-
-    def _keep_warm(self, nbytes: int, parcel: _Draft) -> None:
-        """Let a viewer that keeps up catch up, for about as long as a copy takes.
-
-        Slots beyond the first few are out of the caches, and new ones cost page faults, which is
-        several copies each. A viewer that does not free one in that time is not waited for again
-        until it has caught up: what the budget is for.
-        """
-        self._post(parcel)
-        warm = max(_WARM_BYTES, _WARM_PLANES * nbytes)
-        until = time.monotonic() + _WARM_PATIENCE * nbytes
-        while self._arena.bytes_in_flight >= warm:
-            if not self._keeping_up:
-                self._arena.collect()
-                if self._arena.bytes_in_flight >= warm:
-                    return
-            elif time.monotonic() >= until:
-                self._keeping_up = False
-                return
-            else:
-                self._closed.wait(_SHORTEST_NAP)
-                self._arena.collect()
-        self._keeping_up = True
-
-    def _wait_for_room(self, nbytes: int, deadline: float) -> Region | None:
-        nap = _SHORTEST_NAP
-        while self._wanted() and not self._closed.is_set():
-            now = time.monotonic()
-            region = self._arena.reserve(nbytes)
-            if region is not None:
-                self._full_since = None
-                return region
-            if self._full_since is None:
-                self._full_since = now
-            if now >= min(deadline, self._full_since + self._limit):
-                return None
-            with self._lock:
-                for lane in self._lanes:
-                    lane.look()
-            self._closed.wait(nap)
-            nap = min(2 * nap, _LONGEST_NAP)
-        return None
-
-    def _wanted(self) -> bool:
-        return any(lane.wants for lane in self._lanes)
 
     @property
     def _absence(self) -> str:
@@ -407,15 +339,8 @@ class Stream:
         """
         self._check()
         kind = np.dtype(wire_dtype(np.dtype(dtype)))
-        deadline = time.monotonic() + self._limit
         try:
-            array = self._arena.allocate(shape, kind)
-            if array is None:
-                # Found by waiting, given back, and taken again: another thread may be quicker.
-                region = self._wait_for_room(math.prod(shape) * kind.itemsize, deadline)
-                if region is not None:
-                    self._arena.discard(region)
-                    array = self._arena.allocate(shape, kind)
+            array = self._room.allocate(shape, kind, time.monotonic() + self._limit)
         except (PlaneTooLarge, ArenaFull, ArenaClosed):
             array = None
         return np.empty(shape, kind) if array is None else array
@@ -492,56 +417,6 @@ def _seal(pixels: NDArray[Any]) -> None:
     pixels.flags.writeable = False
     if isinstance(pixels.base, np.ndarray):
         pixels.base.flags.writeable = False
-
-
-class _Holdings:
-    """What a stream owns: let go of once, by whichever comes first of the ways in which it ends.
-
-    By `let_go`, when the process ends, and when the stream is collected: that may happen in any
-    thread and with any lock held, so it only leaves a note, for a courier to find.
-    """
-
-    def __init__(
-        self, lanes: list[Lane], arena: Arena, lock: threading.RLock, closed: threading.Event
-    ) -> None:
-        self._lanes = lanes
-        self._arena = arena
-        self._lock = lock
-        self._closed = closed
-        self._pid = os.getpid()
-        self._leaving = threading.RLock()
-        self._stream: weakref.ref[Stream] | None = None
-        # Unlike atexit, this runs also in the children of multiprocessing.
-        self._at_exit = multiprocessing_util.Finalize(
-            None, self.let_go, args=(_CLOSE_AT_EXIT,), exitpriority=10
-        )
-
-    def watch(self, stream: Stream) -> None:
-        """Let go when the stream is collected, as patiently as `Stream.close` would."""
-        lanes = self._lanes[:1]
-
-        def abandon(_: object) -> None:
-            for lane in lanes:
-                lane.abandon(self.let_go)
-
-        self._stream = weakref.ref(stream, abandon)
-
-    def let_go(self, linger: float = 5.0) -> None:
-        """Wait up to `linger` seconds for what is under way, and close. Once; others wait."""
-        if self._pid != os.getpid():
-            return
-        deadline = time.monotonic() + linger
-        for lane in self._lanes:
-            lane.flush(deadline)
-        with self._leaving:
-            if self._closed.is_set():
-                return
-            with self._lock:
-                self._closed.set()
-            for lane in self._lanes:
-                lane.close()
-            self._arena.close()
-            self._at_exit.cancel()
 
 
 _opening = threading.Lock()

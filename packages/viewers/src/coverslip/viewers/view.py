@@ -24,8 +24,7 @@ from coverslip.transport import (
 )
 from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers
-from coverslip.viewers.stream import Picture as Plane
-from coverslip.viewers.stream import Statistics, Stream
+from coverslip.viewers.stream import Image, Statistics, Stream
 from coverslip.viewers.visualizer import StreamVisualizer
 
 __all__ = ["View"]
@@ -133,7 +132,7 @@ class View:
     ) -> None:
         """Send planes that `coverslip.payload.as_planes` made; what `show` stands on."""
         self._stream.send(
-            [Plane(components, pixels, rgb, as_origin(origin)) for components, pixels in planes],
+            [Image(components, pixels, rgb, as_origin(origin)) for components, pixels in planes],
             source,
         )
 

@@ -1,0 +1,68 @@
+"""What a stream owns, and the one way in which it is let go of, however the stream ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from multiprocessing import util as multiprocessing_util
+from typing import Any
+
+from coverslip.payload import Arena
+from coverslip.viewers.lane import Lane
+
+__all__ = ["Holdings"]
+
+_CLOSE_AT_EXIT = 2.0
+"""Seconds that a process which ends without `close` waits for its last planes."""
+
+
+class Holdings:
+    """What a stream owns: let go of once, by whichever comes first of the ways in which it ends.
+
+    By `let_go`, when the process ends, and when the stream is collected: that may happen in any
+    thread and with any lock held, so it only leaves a note, for a courier to find.
+    """
+
+    def __init__(
+        self, lanes: list[Lane], arena: Arena, lock: threading.RLock, closed: threading.Event
+    ) -> None:
+        self._lanes = lanes
+        self._arena = arena
+        self._lock = lock
+        self._closed = closed
+        self._pid = os.getpid()
+        self._leaving = threading.RLock()
+        self._stream: weakref.ref[Any] | None = None
+        # Unlike atexit, this runs also in the children of multiprocessing.
+        self._at_exit = multiprocessing_util.Finalize(
+            None, self.let_go, args=(_CLOSE_AT_EXIT,), exitpriority=10
+        )
+
+    def watch(self, stream: object) -> None:
+        """Let go when the stream is collected, as patiently as `Stream.close` would."""
+        lanes = self._lanes[:1]
+
+        def abandon(_: object) -> None:
+            for lane in lanes:
+                lane.abandon(self.let_go)
+
+        self._stream = weakref.ref(stream, abandon)
+
+    def let_go(self, linger: float = 5.0) -> None:
+        """Wait up to `linger` seconds for what is under way, and close. Once; others wait."""
+        if self._pid != os.getpid():
+            return
+        deadline = time.monotonic() + linger
+        for lane in self._lanes:
+            lane.flush(deadline)
+        with self._leaving:
+            if self._closed.is_set():
+                return
+            with self._lock:
+                self._closed.set()
+            for lane in self._lanes:
+                lane.close()
+            self._arena.close()
+            self._at_exit.cancel()
