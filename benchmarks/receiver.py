@@ -80,8 +80,6 @@ def touch(nbytes: int) -> None:
 
 def serve_ours(pipe: Connection, keep: int) -> None:
     """Run a `Receiver` that keeps `keep` bytes or nothing; answers ``"times"`` until ``"stop"``."""
-    if keep:
-        touch(keep)
     with Receiver(keep > 0) as server:
         connection = server.bind()
         server.start()
@@ -96,6 +94,8 @@ def serve_ours(pipe: Connection, keep: int) -> None:
         ticker.start()
         while pipe.recv() != "stop":
             server.clear_layers()
+            if keep:
+                touch(keep)
             latencies, server.latencies = server.latencies, []
             pipe.send((server.last, latencies, time.process_time()))
         done.set()
