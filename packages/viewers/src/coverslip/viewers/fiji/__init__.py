@@ -1,4 +1,4 @@
-"""The Fiji viewer: `FijiStreamVisualizer` here; its process imports ImageJ, this package does not."""
+"""The Fiji viewer: `FijiStreamVisualizer` here; only its process imports Java."""
 
 from __future__ import annotations
 

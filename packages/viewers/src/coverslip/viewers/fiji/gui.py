@@ -1,9 +1,9 @@
-"""The AWT event thread, to which every window of ImageJ's belongs, and the main thread beside it."""
+"""The AWT event thread, to which ImageJ's windows belong, and the main thread beside it."""
 
 from __future__ import annotations
 
 import logging
-import sys
+import platform
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,6 +16,8 @@ __all__ = ["EventThread", "beside_the_gui"]
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+IS_MACOS = platform.system() == "Darwin"
 
 
 class EventThread:
@@ -35,11 +37,11 @@ class EventThread:
             def __init__(self, call: Callable[[], Any], future: Future[Any]) -> None:
                 self.call, self.future = call, future
 
-            @jpype.JOverride
+            @jpype.JOverride  # type: ignore[untyped-decorator]
             def run(self) -> None:
                 try:
                     self.future.set_result(self.call())
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001
                     # Java would print it and lose it: it belongs to whoever waits.
                     self.future.set_exception(error)
 
@@ -63,7 +65,7 @@ def beside_the_gui(work: Callable[[], None]) -> None:
     AWT has a thread of its own, so `work` runs here. On macOS the main thread is AppKit's: it
     runs AppKit's loop, which JPype starts through PyObjC, and `work` has another.
     """
-    if sys.platform != "darwin":
+    if not IS_MACOS:
         work()
         return
     import jpype

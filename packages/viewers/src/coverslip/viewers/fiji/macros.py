@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 from coverslip.transport import Refused, Reply
 from coverslip.viewers.fiji.java import class_of
-from coverslip.viewers.fiji.messages import MacroResult, RunMacro
+from coverslip.viewers.messages import MacroResult, RunMacro
 
 __all__ = ["Macros"]
 
@@ -37,17 +37,20 @@ class Macros:
 
     def _run(self, request: RunMacro, answer: Future[Reply]) -> None:
         try:
-            interpreter = class_of("ij.macro.Interpreter")()
-            # ImageJ would show a dialog that nobody may be there to close.
-            interpreter.setIgnoreErrors(True)
-            result = interpreter.run(request.text, request.argument)
-            if interpreter.wasError():
-                raise Refused(f"the macro failed: {interpreter.getErrorMessage()}")
-            answer.set_result(MacroResult(text="" if result is None else str(result)))
+            answer.set_result(MacroResult(text=_interpret(request)))
         except Exception as error:
-            logger.info("a macro failed: %s", error)
-            answer.set_exception(
-                error if isinstance(error, Refused) else Refused(f"the macro failed: {error}")
-            )
+            logger.info("a macro failed", exc_info=True)
+            answer.set_exception(Refused(f"the macro failed: {error}"))
         finally:
             self._busy.release()
+
+
+def _interpret(request: RunMacro) -> str:
+    interpreter = class_of("ij.macro.Interpreter")()
+    # ImageJ would show a dialog that nobody may be there to close.
+    interpreter.setIgnoreErrors(True)
+    result = interpreter.run(request.text, request.argument)
+    failed = interpreter.getErrorMessage()
+    if failed is not None:
+        raise RuntimeError(str(failed))
+    return "" if result is None else str(result)

@@ -40,12 +40,8 @@ def picture_of(windows: list[Any]) -> bytes:
     canvas.setColor(colors(64, 64, 64))
     canvas.fillRect(0, 0, bounds.width, bounds.height)
     for window in shown:
-        place = canvas.create(
-            window.getX() - bounds.x,
-            window.getY() - bounds.y,
-            window.getWidth(),
-            window.getHeight(),
-        )
+        x, y = window.getX() - bounds.x, window.getY() - bounds.y
+        place = canvas.create(x, y - TITLE, window.getWidth(), window.getHeight() + TITLE)
         _paint(window, place, colors)
         place.dispose()
     canvas.dispose()
@@ -55,14 +51,16 @@ def picture_of(windows: list[Any]) -> bytes:
 
 
 def _paint(window: Any, place: Any, colors: Any) -> None:
-    insets, width, height = window.getInsets(), window.getWidth(), window.getHeight()
-    place.setColor(window.getBackground() or colors.white)
-    place.fillRect(0, 0, width, height)
+    width, height = window.getWidth(), window.getHeight()
     # The title bar is the window manager's, which does not paint here.
     place.setColor(colors(205, 215, 230))
-    place.fillRect(0, 0, width, max(insets.top, TITLE))
+    place.fillRect(0, 0, width, TITLE)
     place.setColor(colors.black)
-    place.drawString(window.getTitle(), 8, max(insets.top, TITLE) - 5)
+    place.drawString(window.getTitle(), 8, TITLE - 5)
+    place.translate(0, TITLE)
+    place.setColor(window.getBackground() or colors.white)
+    place.fillRect(0, 0, width, height)
+    place.setColor(colors.black)
     place.setFont(window.getFont())
     window.paint(place)
     for component in window.getComponents():

@@ -20,13 +20,14 @@ from coverslip.viewers.ending import StoppingOnSignals
 from coverslip.viewers.fiji.bursts import Burst
 from coverslip.viewers.fiji.choice import Choice, ImageJUnavailable, choose
 from coverslip.viewers.fiji.macros import Macros
-from coverslip.viewers.fiji.messages import RunMacro
+from coverslip.viewers.messages import RunMacro
 from coverslip.viewers.server import Arrival, LayerSnapshot, ViewerServer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from coverslip.viewers.fiji.desktop import Desktop
+    from coverslip.viewers.fiji.gui import EventThread
     from coverslip.viewers.fiji.pixels import JavaPixels
 
 __all__ = ["FijiViewerServer"]
@@ -91,6 +92,7 @@ class FijiViewerServer(ViewerServer):
         self._desktop: Desktop | None = None
         self._wanted = threading.Event()
         self._painted = 0.0
+        self._unpainted = False
         self._losses = Burst(logger, "plane(s) lost something in ImageJ's types")
         self._java_versions: dict[str, str] = {}
 
@@ -150,15 +152,18 @@ class FijiViewerServer(ViewerServer):
         self.wake()
         try:
             while not self.stopped.is_set():
-                self._wanted.wait(self._pause_before(self._one_turn(events)))
+                pause = self._one_turn(events)
+                # However many planes come: the event thread is the user's between two turns.
+                self.stopped.wait(BREATH)
+                self._wanted.wait(pause)
         finally:
             self._pixels = None
             self._close_windows(events)
 
-    def _one_turn(self, events: Any) -> int:
-        """Let the event thread insert and paint once; return how many planes were inserted."""
+    def _one_turn(self, events: EventThread) -> float:
+        """Let the event thread insert and paint once; return how long to wait for the next."""
         self._wanted.clear()
-        turn: Future[int] = events.submit(self._draw)
+        turn = events.submit(self._draw)
         while not self.stopped.is_set():
             try:
                 return turn.result(IDLE)
@@ -167,15 +172,10 @@ class FijiViewerServer(ViewerServer):
             except Exception as error:
                 logger.exception("drawing")
                 self.report_failure(f"drawing: {type(error).__name__}: {error}")
-                return 0
-        return 0
+                return IDLE
+        return 0.0
 
-    def _pause_before(self, inserted: int) -> float:
-        if self.waiting:
-            return BREATH
-        return REPAINT if inserted else IDLE
-
-    def _close_windows(self, events: Any) -> None:
+    def _close_windows(self, events: EventThread) -> None:
         desktop, self._desktop = self._desktop, None
         if desktop is not None:
             try:
@@ -237,21 +237,24 @@ class FijiViewerServer(ViewerServer):
 
     # ---- AWT event thread -------------------------------------------------------------
 
-    def _draw(self) -> int:
+    def _draw(self) -> float:
+        """Insert, paint if it is time, and return the seconds until there may be more to do."""
         desktop = self._desktop
         if desktop is None:
-            return 0
+            return IDLE
         if desktop.quit:
             self.request_stop()
-            return 0
-        inserted = self.tick(BUDGET)
-        if time.monotonic() - self._painted >= REPAINT:
+            return IDLE
+        self._unpainted = bool(self.tick(BUDGET)) or self._unpainted
+        due = self._painted + REPAINT - time.monotonic()
+        if due <= 0:
+            self._unpainted = False
             desktop.scene.paint()
             # From the end of one to the start of the next: a slow repaint leaves room as well.
             self._painted = time.monotonic()
-        elif inserted:
-            self._wanted.set()
-        return inserted
+        if self.waiting:
+            return 0.0
+        return max(0.0, due) if self._unpainted else IDLE
 
     def insert(self, arrival: Arrival) -> None:
         """Put one plane into its window."""
