@@ -70,7 +70,7 @@ def convert(view: NDArray[Any], *, rgb: bool) -> Converted:
     if kind.kind == "f":
         same |= np.isnan(wide)
     elif kind.itemsize > 4:
-        same &= np.abs(wide) <= 2.0**53
+        same &= np.abs(wide) < 2.0**53
     changed = int(view.size - np.count_nonzero(same))
     if not changed:
         return Converted(single, "")
@@ -184,6 +184,11 @@ class JavaPixels:
         array = self._new[code](pixels.size)
         self._as[code](self._buffer(pixels.reshape(-1).view(np.uint8))).get(array)
         return array
+
+    @staticmethod
+    def collect() -> None:
+        """Let Java let go of the buffers over memory that is no longer used."""
+        class_of("java.lang.System").gc()
 
     def blank(self, code: str, size: int) -> Any:
         """Return a Java array of zeros (opaque black for RGB)."""

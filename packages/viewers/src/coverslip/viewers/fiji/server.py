@@ -46,6 +46,9 @@ IDLE = 0.25
 BREATH = 0.004
 """Seconds between turns while planes wait."""
 
+COLLECT = 5.0
+"""The least seconds between two garbage collections that are asked for."""
+
 PATIENCE = 5.0
 """Seconds for the event thread to close the windows; a plugin may hold it for longer."""
 
@@ -93,6 +96,8 @@ class FijiViewerServer(ViewerServer):
         self._wanted = threading.Event()
         self._painted = 0.0
         self._unpainted = False
+        self._released = False
+        self._collected = 0.0
         self._losses = Burst(logger, "plane(s) lost something in ImageJ's types")
         self._java_versions: dict[str, str] = {}
 
@@ -193,6 +198,22 @@ class FijiViewerServer(ViewerServer):
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that matter, ImageJ's and Java's among them."""
         return {**super().versions(), **self._java_versions}
+
+    def _forget(self, stream: str) -> None:
+        super()._forget(stream)
+        self._released = True
+
+    def housekeeping(self) -> None:
+        """Let go of arenas whose owner died, in Java too."""
+        super().housekeeping()
+        if not self._released or self._pixels is None:
+            return
+        if time.monotonic() - self._collected < COLLECT:
+            return
+        # A buffer over an arena's memory keeps it until Java's next collection, which may be hours
+        # away: the memory of a stream that ended is wanted back now.
+        self._released, self._collected = False, time.monotonic()
+        self._pixels.collect()
 
     def accepts_data(self) -> bool:
         """Whether Java runs and the inbox has room."""

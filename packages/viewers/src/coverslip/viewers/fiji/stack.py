@@ -8,6 +8,7 @@ that what is missing costs no memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import product
 from typing import Any, NamedTuple
@@ -77,6 +78,8 @@ class Hyperstack:
         """What stands at each place of the stack, in the layer's order of axes."""
         self._code = pixels.code_of(layer.key.shape, layer.store.dtype, rgb=layer.key.rgb)
         self._blank = pixels.blank(self._code, width * height)
+        self.dimensions = Dimensions(1, 1, 1)
+        """Lengths of C, Z and T as `settle` left them."""
         self._index: dict[Coordinates, int] = {}
         self._axes = Axes()
         self._grown = True
@@ -120,7 +123,7 @@ class Hyperstack:
         for coordinates in places[held:]:
             plane = self._plane(coordinates)
             fresh.addSlice(self.label(coordinates), self._blank if plane is None else plane.array)
-        self.stack, self.places = fresh, places
+        self.stack, self.places, self.dimensions = fresh, places, self._lengths()
         self._index = {coordinates: index for index, coordinates in enumerate(places)}
 
     def _fill(self, index: int, coordinates: Coordinates) -> bool:
@@ -148,15 +151,10 @@ class Hyperstack:
 
     # ---- what is where ----------------------------------------------------------------
 
-    @property
-    def dimensions(self) -> Dimensions:
-        """Lengths of C, Z and T as seen so far."""
-        lengths = []
-        for names in self.layout:
-            length = 1
-            for name in self._on(names):
-                length *= len(self._axes[name])
-            lengths.append(length)
+    def _lengths(self) -> Dimensions:
+        lengths = (
+            math.prod(len(self._axes[name]) for name in self._on(names)) for names in self.layout
+        )
         return Dimensions(*lengths)
 
     @property

@@ -39,8 +39,8 @@ class HyperstackWindow:
         self.looks = looks
         hyperstack.settle()
         self._newest: Coordinates = hyperstack.places[0]
-        self._ours: int = 0
-        """The place that following went to last; another one is the user's."""
+        self._left = 0, 0
+        """The place looked at and the newest plane's, when last painted: to see a user's move."""
         self._following = True
         self._dirty = False
         self.imp = self._image()
@@ -87,30 +87,28 @@ class HyperstackWindow:
         place = self.hyperstack.index(coordinates)
         if self._following:
             place = self._newest_in_view(place)
-            self._ours = place
         if place != self.place:
             self.imp.setPosition(*self.hyperstack.position(place))
-        if grown or self._in_view(changed, place):
+        if grown or any(self._seen_from(index) == self._seen_from(place) for index in changed):
             self._redraw()
+        self._left = place, self.hyperstack.index(self._newest)
 
     def _follows(self, shown: int) -> bool:
-        if shown == self._ours:
+        place, newest = self._left
+        if shown == place:
             return self._following
         # The user moved: whoever goes to the newest plane follows again, as with `tail -f`.
-        try:
-            return shown == self.hyperstack.index(self._newest)
-        except KeyError:
-            return False
+        return self._seen_from(shown) == self._seen_from(newest)
 
     def _newest_in_view(self, place: int) -> int:
-        """Return the newest plane's place; of a composite in the channel that is chosen."""
+        """Return the newest plane's place; of channels, the one that is chosen stays chosen."""
         newest = self.hyperstack.index(self._newest)
         channels = self.hyperstack.dimensions.channels
         return newest // channels * channels + place % channels
 
-    def _in_view(self, changed: list[int], place: int) -> bool:
-        channels = self.hyperstack.dimensions.channels if self._composite else 1
-        return any(index // channels == place // channels for index in changed)
+    def _seen_from(self, place: int) -> int:
+        """Return what is drawn when a place is looked at: of a composite, all its channels."""
+        return place // (self.hyperstack.dimensions.channels if self._composite else 1)
 
     def _stretch(self) -> None:
         """Give image and window the stack's dimensions, in place."""
