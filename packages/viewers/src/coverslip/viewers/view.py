@@ -205,7 +205,7 @@ class View:
         """Take away every layer that came through coverslip."""
         self._ask(Clear(), Done)
 
-    def run_macro(self, text: str, argument: str = "", timeout: float = ANSWER_TIMEOUT) -> str:
+    def run_macro(self, text: str, argument: str = "", timeout: float = _ANSWER_TIMEOUT) -> str:
         """Run a macro in the viewer's ImageJ, and return what it returns.
 
         Parameters

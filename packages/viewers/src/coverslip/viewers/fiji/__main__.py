@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from coverslip.transport import TransportError
 from coverslip.viewers.display import require_display
@@ -76,5 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _end(status: int) -> NoReturn:
+    """End the process, past Python's own finalization.
+
+    There, Java's threads that come for Python's lock are ended in the middle of C++, which aborts
+    the process. What was to be closed has been closed by the server.
+    """
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _end(main())
