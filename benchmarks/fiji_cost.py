@@ -140,8 +140,7 @@ def _beside(pipe: Connection, rounds: int) -> None:
     desktop = events.run(lambda: Desktop(pixels, gateway, "bench"), TIMEOUT)
     small = pixels.put(_planes(SMALL)[0], rgb=False)
     costs = [
-        events.run(partial(_one_more, desktop, small, number), TIMEOUT)
-        for number in range(LONG)
+        events.run(partial(_one_more, desktop, small, number), TIMEOUT) for number in range(LONG)
     ]
     told["early"] = statistics.median(costs[10 - WINDOW // 2 : 10 + WINDOW // 2])
     told["late"] = statistics.median(costs[-WINDOW:])
