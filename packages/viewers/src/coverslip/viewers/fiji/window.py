@@ -226,6 +226,9 @@ class _Insides:
 
     def add_sliders(self, imp: Any) -> None:
         """Make the sliders that the image's dimensions need, and room for them."""
+        # It adds to what is there, as if the window were new: for a stack along T alone it would
+        # make the slider of Z, which stands for both, and that of T.
+        self.set_dimensions(Dimensions(1, 1, 1))
         self._add.invoke(self._window, imp)
         self._window.pack()
 
