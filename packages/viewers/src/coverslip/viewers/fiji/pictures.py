@@ -12,8 +12,8 @@ from coverslip.viewers.fiji.java import class_of
 
 __all__ = ["picture_of"]
 
-MARGIN = 4
-TITLE = 18
+_MARGIN = 4
+_TITLE = 18
 
 
 def picture_of(windows: list[Any]) -> bytes:
@@ -30,9 +30,9 @@ def picture_of(windows: list[Any]) -> bytes:
         bounds = shown[0].getBounds()
         for window in shown[1:]:
             bounds = bounds.union(window.getBounds())
-    bounds.grow(MARGIN, MARGIN)
-    bounds.translate(0, -TITLE)
-    bounds.height += TITLE
+    bounds.grow(_MARGIN, _MARGIN)
+    bounds.translate(0, -_TITLE)
+    bounds.height += _TITLE
     kind: Any = class_of("java.awt.image.BufferedImage")
     image = kind(bounds.width, bounds.height, kind.TYPE_INT_RGB)
     canvas = image.createGraphics()
@@ -41,7 +41,7 @@ def picture_of(windows: list[Any]) -> bytes:
     canvas.fillRect(0, 0, bounds.width, bounds.height)
     for window in shown:
         x, y = window.getX() - bounds.x, window.getY() - bounds.y
-        place = canvas.create(x, y - TITLE, window.getWidth(), window.getHeight() + TITLE)
+        place = canvas.create(x, y - _TITLE, window.getWidth(), window.getHeight() + _TITLE)
         _paint(window, place, colors)
         place.dispose()
     canvas.dispose()
@@ -54,10 +54,10 @@ def _paint(window: Any, place: Any, colors: Any) -> None:
     width, height = window.getWidth(), window.getHeight()
     # The title bar is the window manager's, which does not paint here.
     place.setColor(colors(205, 215, 230))
-    place.fillRect(0, 0, width, TITLE)
+    place.fillRect(0, 0, width, _TITLE)
     place.setColor(colors.black)
-    place.drawString(window.getTitle(), 8, TITLE - 5)
-    place.translate(0, TITLE)
+    place.drawString(window.getTitle(), 8, _TITLE - 5)
+    place.translate(0, _TITLE)
     place.setColor(window.getBackground() or colors.white)
     place.fillRect(0, 0, width, height)
     place.setColor(colors.black)

@@ -21,7 +21,7 @@ __all__ = ["Scene"]
 
 logger = logging.getLogger(__name__)
 
-MANY = 64
+_MANY = 64
 """Windows of which a warning is due."""
 
 
@@ -53,10 +53,10 @@ class Scene:
             looks = ChannelLooks(self._colors, rgb=placement.layer.rgb)
             window = HyperstackWindow(stack, looks)
             self._windows[placement.layer] = window
-            if len(self._windows) == MANY:
+            if len(self._windows) == _MANY:
                 logger.warning(
                     "%d windows: give a component the mode stack (%s make windows now)",
-                    MANY,
+                    _MANY,
                     ", ".join(placement.window) or "names",
                 )
         window.put(placement.coordinates, arrival.limits)

@@ -34,22 +34,25 @@ __all__ = ["FijiViewerServer"]
 
 logger = logging.getLogger(__name__)
 
-REPAINT = 0.05
+_REPAINT = 0.05
 """The least seconds between two repaints."""
 
-BUDGET = 0.02
+_BUDGET = 0.02
 """Seconds of inserting in one turn: the rest of a repaint's 50 ms is the user's."""
 
-IDLE = 0.25
+_IDLE = 0.25
 """Seconds between turns while nothing comes: closed windows are noticed in them."""
 
-BREATH = 0.004
+_BREATH = 0.004
 """Seconds between turns while planes wait."""
 
-COLLECT = 5.0
+_OPENING = 60.0
+"""Seconds for ImageJ to open its window."""
+
+_COLLECT = 5.0
 """The least seconds between two garbage collections that are asked for."""
 
-PATIENCE = 5.0
+_PATIENCE = 5.0
 """Seconds for the event thread to close the windows; a plugin may hold it for longer."""
 
 
@@ -132,7 +135,7 @@ class FijiViewerServer(ViewerServer):
         beside_the_gui(lambda: self._show_until_stopped(choice, gateway))
 
     def _show_until_stopped(self, choice: Choice, gateway: Any) -> None:
-        from coverslip.viewers.fiji.desktop import Desktop
+        from coverslip.viewers.fiji.desktop import Desktop, show_gateway
         from coverslip.viewers.fiji.gui import EventThread
         from coverslip.viewers.fiji.pixels import JavaPixels
 
@@ -141,9 +144,11 @@ class FijiViewerServer(ViewerServer):
         name = self.title or "coverslip"
         title = f"{name} — port {self.connection.endpoint.port}"
         try:
-            desktop = events.run(lambda: Desktop(pixels, gateway, title), timeout=60.0)
-        except NotYet:
-            raise ImageJUnavailable(f"{choice} opened no window within a minute") from None
+            if gateway is not None:
+                show_gateway(gateway, self.stopped, _OPENING)
+            desktop = events.run(lambda: Desktop(pixels, title), _OPENING)
+        except (NotYet, TimeoutError):
+            raise ImageJUnavailable(f"{choice} opened no window within {_OPENING:.0f} s") from None
         self._desktop = desktop
         self._java_versions = {"imagej": desktop.version, "java": desktop.java_version}
         self.capabilities = (
@@ -159,7 +164,7 @@ class FijiViewerServer(ViewerServer):
             while not self.stopped.is_set():
                 pause = self._one_turn(events)
                 # However many planes come: the event thread is the user's between two turns.
-                self.stopped.wait(BREATH)
+                self.stopped.wait(_BREATH)
                 self._wanted.wait(pause)
         finally:
             self._pixels = None
@@ -171,20 +176,20 @@ class FijiViewerServer(ViewerServer):
         turn = events.submit(self._draw)
         while not self.stopped.is_set():
             try:
-                return turn.result(IDLE)
+                return turn.result(_IDLE)
             except NotYet:
                 continue  # a plugin holds the event thread: the planes wait, a stop does not
             except Exception as error:
                 logger.exception("drawing")
                 self.report_failure(f"drawing: {type(error).__name__}: {error}")
-                return IDLE
+                return _IDLE
         return 0.0
 
     def _close_windows(self, events: EventThread) -> None:
         desktop, self._desktop = self._desktop, None
         if desktop is not None:
             try:
-                events.run(desktop.close, timeout=PATIENCE)
+                events.run(desktop.close, timeout=_PATIENCE)
             except Exception:
                 # They end with the process, a moment later.
                 logger.warning("ImageJ's windows could not be closed", exc_info=True)
@@ -208,7 +213,7 @@ class FijiViewerServer(ViewerServer):
         super().housekeeping()
         if not self._released or self._pixels is None:
             return
-        if time.monotonic() - self._collected < COLLECT:
+        if time.monotonic() - self._collected < _COLLECT:
             return
         # A buffer over an arena's memory keeps it until Java's next collection, which may be hours
         # away: the memory of a stream that ended is wanted back now.
@@ -262,12 +267,12 @@ class FijiViewerServer(ViewerServer):
         """Insert, paint if it is time, and return the seconds until there may be more to do."""
         desktop = self._desktop
         if desktop is None:
-            return IDLE
+            return _IDLE
         if desktop.quit:
             self.request_stop()
-            return IDLE
-        self._unpainted = bool(self.tick(BUDGET)) or self._unpainted
-        due = self._painted + REPAINT - time.monotonic()
+            return _IDLE
+        self._unpainted = bool(self.tick(_BUDGET)) or self._unpainted
+        due = self._painted + _REPAINT - time.monotonic()
         if due <= 0:
             self._unpainted = False
             desktop.scene.paint()
@@ -275,7 +280,7 @@ class FijiViewerServer(ViewerServer):
             self._painted = time.monotonic()
         if self.waiting:
             return 0.0
-        return max(0.0, due) if self._unpainted else IDLE
+        return max(0.0, due) if self._unpainted else _IDLE
 
     def insert(self, arrival: Arrival) -> None:
         """Put one plane into its window."""

@@ -19,7 +19,7 @@ __all__ = ["HyperstackWindow"]
 
 logger = logging.getLogger(__name__)
 
-COMPOSITE, COLOR = 1, 2
+_COMPOSITE, _COLOR = 1, 2
 
 
 class HyperstackWindow:
@@ -57,7 +57,7 @@ class HyperstackWindow:
         imp.setDimensions(*dimensions)
         if self.hyperstack.layout.channels and not self.layer.key.rgb:
             # From the first channel on: a plain image cannot become a composite in place.
-            imp = class_of("ij.CompositeImage")(imp, COMPOSITE)
+            imp = class_of("ij.CompositeImage")(imp, _COMPOSITE)
         imp.setOpenAsHyperStack(True)
         imp.changes = False
         return imp
@@ -114,7 +114,7 @@ class HyperstackWindow:
         """Give image and window the stack's dimensions, in place."""
         imp, dimensions, stack = self.imp, self.hyperstack.dimensions, self.hyperstack.stack
         if self._composite and dimensions.channels > _most_channels():
-            imp.setMode(COLOR)
+            imp.setMode(_COLOR)
         bars = _bars(dimensions)
         insides = _Insides(self.window)
         if insides.usable:
