@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ViewerError, TransportError) as error:
         sys.stderr.write(f"coverslip fiji viewer: {error}\n")
         return 1
+    except Exception:
+        logging.getLogger("coverslip").exception("the viewer ends")
+        return 1
     return 0
 
 

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -150,12 +151,28 @@ def _start_imagej(choice: Choice, release: int | None) -> None:
     # Its default Java is a download, and its repositories have what Maven Central has not.
     scyjava.config.get_repositories().clear()
     scyjava.config.set_java_constraints(fetch="never")
-    if choice.what.endswith(".jar"):
-        scyjava.config.endpoints.clear()
-        scyjava.config.add_classpath(choice.what)
-    else:
+    jar = choice.what if choice.what.endswith(".jar") else _fetched(choice.what)
+    if jar is None:
         scyjava.config.endpoints[:] = [choice.what]
+    else:
+        # Not through the resolver, which lays its folder out anew at each start: of two viewers
+        # that start at once, one then finds no class in a jar that the other is writing.
+        scyjava.config.endpoints.clear()
+        scyjava.config.add_classpath(str(jar))
     scyjava.start_jvm()
+
+
+def _fetched(endpoint: str) -> Path | None:
+    """Return ImageJ's jar where Maven keeps it once it was fetched: it depends on nothing."""
+    import scyjava.config
+
+    parts = endpoint.split(":")
+    if len(parts) != 3:
+        return None
+    group, artifact, version = parts
+    folder = Path(scyjava.config.get_m2_repo(), *group.split("."), artifact, version)
+    jar = folder / f"{artifact}-{version}.jar"
+    return jar if zipfile.is_zipfile(jar) else None
 
 
 def _start_pyimagej(choice: Choice, release: int | None) -> Any:

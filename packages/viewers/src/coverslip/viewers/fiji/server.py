@@ -147,8 +147,13 @@ class FijiViewerServer(ViewerServer):
             if gateway is not None:
                 show_gateway(gateway, self.stopped, _OPENING)
             desktop = events.run(lambda: Desktop(pixels, title), _OPENING)
-        except (NotYet, TimeoutError):
+        except NotYet:
             raise ImageJUnavailable(f"{choice} opened no window within {_OPENING:.0f} s") from None
+        except Exception as error:
+            logger.debug("opening ImageJ", exc_info=True)
+            raise ImageJUnavailable(
+                f"{choice} cannot be opened: {type(error).__name__}: {error}"
+            ) from error
         self._desktop = desktop
         self._java_versions = {"imagej": desktop.version, "java": desktop.java_version}
         self.capabilities = (
