@@ -1,4 +1,4 @@
-"""``python -m benchmarks [planes] [napari] [--rounds N]``: the tables, as ratios of one run."""
+"""``python -m benchmarks [planes] [napari] [fiji] [--rounds N]``: tables, as ratios of one run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ console = Console(width=110)
 def main(arguments: list[str]) -> int:
     """Run the parts that are named, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=["planes", "napari", []], help="default: all")
+    parser.add_argument(
+        "parts", nargs="*", choices=["planes", "napari", "fiji", []], help="default: all"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is shown")
     options = parser.parse_args(arguments)
-    parts = options.parts or ["planes", "napari"]
+    parts = options.parts or ["planes", "napari", "fiji"]
     if "planes" in parts:
         for edge, count in ((2048, 200), (256, 4000)):
             planes_table(edge, count, options.rounds)
@@ -31,6 +33,10 @@ def main(arguments: list[str]) -> int:
         from benchmarks.napari_cost import napari_table
 
         napari_table(console)
+    if "fiji" in parts:
+        from benchmarks.fiji_cost import fiji_table
+
+        fiji_table(console, options.rounds)
     return 0
 
 

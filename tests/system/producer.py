@@ -1,4 +1,4 @@
-"""A pipeline: ``python -m tests.system.producer PORT (endless | NUMBER)``."""
+"""A pipeline: ``python -m tests.system.producer KIND PORT (endless | NUMBER)``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from coverslip.viewers import connect
 
 
-def endless(port: int) -> None:
+def endless(kind: str, port: int) -> None:
     """Stream until killed."""
-    view = connect("napari", port=port, start=False)
+    view = connect(kind, port=port, start=False)
     pixels = np.ones((512, 512), np.uint16)
     for number in itertools.count():
         view.show(pixels, z_index=number % 10)
@@ -21,9 +21,9 @@ def endless(port: int) -> None:
             print("streaming", flush=True)
 
 
-def share(port: int, number: int) -> None:
+def share(kind: str, port: int, number: int) -> None:
     """Send 2,500 planes and print what became of them."""
-    with connect("napari", port=port, start=False) as view:
+    with connect(kind, port=port, start=False) as view:
         for timepoint in range(2500):
             view.show(
                 np.full((64, 64), number * 2500 + timepoint, np.uint16),
@@ -34,7 +34,8 @@ def share(port: int, number: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[2] == "endless":
-        endless(int(sys.argv[1]))
+    kind, port, what = sys.argv[1:]
+    if what == "endless":
+        endless(kind, int(port))
     else:
-        share(int(sys.argv[1]), int(sys.argv[2]))
+        share(kind, int(port), int(what))

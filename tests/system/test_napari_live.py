@@ -160,7 +160,7 @@ def test_a_killed_napari_holds_nobody_up_and_leaves_nothing(
 
 def test_a_killed_producer_leaves_the_viewer_as_it_was(viewer: NapariStreamVisualizer) -> None:
     producer = subprocess.Popen(
-        [sys.executable, "-m", "tests.system.producer", str(viewer.port), "endless"],
+        [sys.executable, "-m", "tests.system.producer", viewer.kind, str(viewer.port), "endless"],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -185,7 +185,14 @@ def test_four_processes_send_ten_thousand_planes_and_none_is_lost(
 ) -> None:
     producers = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.system.producer", str(viewer.port), str(number)],
+            [
+                sys.executable,
+                "-m",
+                "tests.system.producer",
+                viewer.kind,
+                str(viewer.port),
+                str(number),
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )

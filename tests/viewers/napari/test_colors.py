@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coverslip.viewers.napari.colors import CYCLE, ChannelColors
+from coverslip.viewers.colors import CYCLE, ChannelColors
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -97,6 +98,43 @@ class ArenaReader:
         StalePlane
             The slot was given back or written again; its lease is left alone.
         """
+        with self.lend(plane) as view:
+            if out is None:
+                make = np.empty if allocate is None else allocate
+                out = make(view.shape, view.dtype)
+            if out.shape != view.shape or out.dtype != view.dtype:
+                raise ValueError(
+                    f"{out.shape} of {out.dtype} for a plane {view.shape} of {view.dtype}"
+                )
+            np.copyto(out, view)
+        return out
+
+    @contextmanager
+    def lend(self, plane: Plane) -> Iterator[NDArray[Any]]:
+        """Lend the plane's pixels where they lie, to be copied to memory that is no array.
+
+        The slot is given back when the block ends, and only then is it known that the copy is
+        good: one that ends in an error is to be thrown away. An exception that leaves the block
+        keeps the lease; `release` gives it back.
+
+        Parameters
+        ----------
+        plane : Plane
+            Its pixels lie in this arena.
+
+        Yields
+        ------
+        ndarray
+            Read-only, C-contiguous; not to be touched after the block.
+
+        Raises
+        ------
+        InvalidMessage
+            The plane is not within the arena, or its length is not its shape's.
+        StalePlane
+            The slot was given back or written again, before the block or while it ran; its lease
+            is left alone.
+        """
         table, data = self._open()
         slot = plane.pixels
         if not isinstance(slot, Slot):
@@ -107,16 +145,11 @@ class ArenaReader:
                 f"{slot.length} bytes in the arena for {plane.shape} of {plane.dtype}"
             )
         self._check_generation(table, slot)
-        dtype = WIRE_DTYPES[plane.dtype]
-        view = np.ndarray(plane.shape, dtype, buffer=data, offset=slot.offset)
-        if out is None:
-            out = np.empty(plane.shape, dtype) if allocate is None else allocate(plane.shape, dtype)
-        if out.shape != plane.shape or out.dtype != dtype:
-            raise ValueError(f"{out.shape} of {out.dtype} for a plane {plane.shape} of {dtype}")
-        np.copyto(out, view)
+        view = np.ndarray(plane.shape, WIRE_DTYPES[plane.dtype], buffer=data, offset=slot.offset)
+        view.flags.writeable = False
+        yield view
         self._check_generation(table, slot)
         table.end(slot.index, self.lane)
-        return out
 
     def release(self, slot: Slot) -> None:
         """Give a slot back without having copied it.

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from coverslip.payload import Mode
 from coverslip.transport import Delivery
-from coverslip.viewers.backends import NapariStreamingBackend, StreamingBackend
+from coverslip.viewers.backends import (
+    FijiStreamingBackend,
+    NapariStreamingBackend,
+    StreamingBackend,
+)
 from coverslip.viewers.connect import connect, viewer_kinds, visualizer_class
 from coverslip.viewers.errors import (
     NoDisplay,
@@ -18,6 +22,7 @@ from coverslip.viewers.errors import (
     ViewerError,
     ViewerGone,
 )
+from coverslip.viewers.fiji import FijiStreamVisualizer
 from coverslip.viewers.messages import LayerInfo, PlaneInfo
 from coverslip.viewers.napari import NapariStreamVisualizer
 from coverslip.viewers.stream import Statistics, Stream
@@ -26,6 +31,8 @@ from coverslip.viewers.visualizer import StreamVisualizer
 
 __all__ = [
     "Delivery",
+    "FijiStreamVisualizer",
+    "FijiStreamingBackend",
     "LayerInfo",
     "Mode",
     "NapariStreamVisualizer",

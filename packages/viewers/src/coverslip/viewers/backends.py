@@ -25,7 +25,12 @@ from coverslip.viewers.parsers import parse_path
 from coverslip.viewers.stream import Image
 from coverslip.viewers.view import View
 
-__all__ = ["NapariStreamingBackend", "StreamingBackend", "ViewerBackend"]
+__all__ = [
+    "FijiStreamingBackend",
+    "NapariStreamingBackend",
+    "StreamingBackend",
+    "ViewerBackend",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -164,6 +169,12 @@ class NapariStreamingBackend(ViewerBackend):
     """Saves images to napari."""
 
     kind = "napari"
+
+
+class FijiStreamingBackend(ViewerBackend):
+    """Saves images to Fiji."""
+
+    kind = "fiji"
 
 
 def _spread(

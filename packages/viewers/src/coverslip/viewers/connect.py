@@ -15,7 +15,10 @@ __all__ = ["connect", "visualizer_class", "viewer_kinds"]
 
 logger = logging.getLogger(__name__)
 
-_KINDS = {"napari": "coverslip.viewers.napari:NapariStreamVisualizer"}
+_KINDS = {
+    "napari": "coverslip.viewers.napari:NapariStreamVisualizer",
+    "fiji": "coverslip.viewers.fiji:FijiStreamVisualizer",
+}
 
 
 def viewer_kinds() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LOW", "HIGH", "limits_of", "widen"]
+__all__ = ["LOW", "HIGH", "limits_of", "sample_of", "widen"]
 
 LOW, HIGH = 0.1, 99.9
 """Percentiles that the limits lie at."""
@@ -41,9 +41,8 @@ def limits_of(pixels: NDArray[Any], *, exact: bool = False) -> tuple[float, floa
         ``(low, high)`` with ``low < high``; None when all pixels are one value
         or none is finite.
     """
-    if not exact and pixels.size > _SAMPLE:
-        step = int(np.ceil(np.sqrt(pixels.size / _SAMPLE)))
-        pixels = pixels[step // 2 :: step, step // 2 :: step]
+    if not exact:
+        pixels = sample_of(pixels)
     if pixels.dtype == np.bool_:
         return (0.0, 1.0)
     if pixels.dtype.kind == "f":
@@ -60,6 +59,14 @@ def limits_of(pixels: NDArray[Any], *, exact: bool = False) -> tuple[float, floa
     # More than 99.8 % of one value: a sparse label, a spot on black.
     low, high = float(pixels.min()), float(pixels.max())
     return (low, high) if low < high else None
+
+
+def sample_of(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return what `limits_of` looks at when not exact: a grid of at most about 65,536 pixels."""
+    if pixels.size <= _SAMPLE:
+        return pixels
+    step = int(np.ceil(np.sqrt(pixels.size / _SAMPLE)))
+    return pixels[step // 2 :: step, step // 2 :: step]
 
 
 def widen(

@@ -118,7 +118,7 @@ def count() -> int:
     return len(WELLS) * len(SITES) * (len(Z_PLANES) + len(FRAMES)) * len(STEPS)
 
 
-def run_pipeline(port: int, rate: float) -> Iterator[Progress]:
+def run_pipeline(port: int, rate: float, viewer: str = "napari") -> Iterator[Progress]:
     """Run the pipeline in a process of its own, to the viewer on `port`; yield how far it is.
 
     Parameters
@@ -127,6 +127,8 @@ def run_pipeline(port: int, rate: float) -> Iterator[Progress]:
         The viewer's data port.
     rate : float
         Planes acquired a second; 0 for as many as it can.
+    viewer : str, default "napari"
+        Its kind.
 
     Raises
     ------
@@ -135,7 +137,9 @@ def run_pipeline(port: int, rate: float) -> Iterator[Progress]:
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    worker = context.Process(target=_pipeline, args=(theirs, port, rate), name="coverslip-demo")
+    worker = context.Process(
+        target=_pipeline, args=(theirs, port, rate, viewer), name="coverslip-demo"
+    )
     worker.start()
     theirs.close()
     try:
@@ -165,7 +169,7 @@ def run_pipeline(port: int, rate: float) -> Iterator[Progress]:
         worker.close()
 
 
-def _pipeline(pipe: Connection, port: int, rate: float) -> None:
+def _pipeline(pipe: Connection, port: int, rate: float, viewer: str) -> None:
     """Acquire, show, blur, show: all that a pipeline has to know of its viewer."""
     from scipy.ndimage import gaussian_filter
 
@@ -174,7 +178,7 @@ def _pipeline(pipe: Connection, port: int, rate: float) -> None:
     # What is lost, the counts and reasons at the end say; a line here would tear the bar.
     logging.getLogger("coverslip").setLevel(logging.CRITICAL)
     pause = threading.Event()
-    with connect("napari", port=port, start=False) as view:
+    with connect(viewer, port=port, start=False) as view:
         sent = 0
         due = time.monotonic()
         for components, pixels in plate(read_specimens()):

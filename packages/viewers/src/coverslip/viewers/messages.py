@@ -7,12 +7,14 @@ a test, or a suspicious user, can compare a window with a file.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from coverslip.payload import Value
 from coverslip.transport import Reply, Request
 
-__all__ = ["DescribeLayers", "LayerInfo", "Layers", "PlaneInfo"]
+__all__ = ["DescribeLayers", "LayerInfo", "Layers", "MacroResult", "PlaneInfo", "RunMacro"]
 
 
 class PlaneInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,3 +82,16 @@ class Layers(Reply, frozen=True, kw_only=True):
     """The layers of a viewer, bottom first."""
 
     layers: tuple[LayerInfo, ...]
+
+
+class RunMacro(Request, frozen=True, kw_only=True):
+    """Fiji only: run a macro of ImageJ's; answered with `MacroResult` when it has ended."""
+
+    text: Annotated[str, msgspec.Meta(max_length=1 << 20)]
+    argument: Annotated[str, msgspec.Meta(max_length=1 << 16)] = ""
+
+
+class MacroResult(Reply, frozen=True, kw_only=True):
+    """What a macro returned, empty for one that returns nothing."""
+
+    text: str = ""

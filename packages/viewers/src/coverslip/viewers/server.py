@@ -266,14 +266,11 @@ class ViewerServer(ZMQServer):
                     "the plane lies in shared memory that this viewer has not open: "
                     "the stream was told to send inline, detached, or its process ended"
                 )
-            pixels = reader.copy(plane, allocate=self.allocate)
+            with reader.lend(plane) as view:
+                pixels = self.hold(view, lent=True)
         else:
             view = np.frombuffer(pixels_of(plane, frames), dtype=plane.dtype).reshape(plane.shape)
-            if view.nbytes < _COPY_BELOW:
-                pixels = self.allocate(plane.shape, view.dtype)
-                np.copyto(pixels, view)
-            else:
-                pixels = view
+            pixels = self.hold(view, lent=False)
         placement = place(
             batch.source,
             plane.components,
@@ -286,6 +283,27 @@ class ViewerServer(ZMQServer):
         limits = None if plane.rgb else self.measure(placement, pixels)
         return Arrival(batch.stream, sequence, placement, pixels, plane.origin, limits)
 
+    def hold(self, view: NDArray[Any], *, lent: bool) -> NDArray[Any]:
+        """Return a plane's pixels in memory of this viewer's.
+
+        A viewer whose planes lie elsewhere (in a Java virtual machine) returns what stands for
+        them: everything but its own methods looks at ``shape``, ``dtype`` and ``nbytes`` alone,
+        and at `read`.
+
+        Parameters
+        ----------
+        view
+            ``(y, x)`` or ``(y, x, c)``, C-contiguous, read-only.
+        lent
+            It is the stream's memory, which is written again once this returns. Otherwise it is a
+            message's, which lives for as long as the array.
+        """
+        if not lent and view.nbytes >= _COPY_BELOW:
+            return view
+        pixels = self.allocate(view.shape, view.dtype)
+        np.copyto(pixels, view)
+        return pixels
+
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return memory for one plane that this viewer will keep."""
         return kept(shape, dtype)
@@ -297,6 +315,10 @@ class ViewerServer(ZMQServer):
         if exact and limits is not None:
             self._measured.add(placement.layer)
         return limits
+
+    def read(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return a held plane as an array, for its checksum; any thread."""
+        return pixels
 
     def arrived(self) -> None:
         """Wake a GUI that sleeps: planes were put into the inbox. For a subclass; server thread."""
@@ -417,7 +439,7 @@ class ViewerServer(ZMQServer):
 
         def describe(snapshots: list[LayerSnapshot]) -> None:
             try:
-                layers = tuple(_described(one, request.checksums) for one in snapshots)
+                layers = tuple(self._described(one, request.checksums) for one in snapshots)
                 answer.set_result(Layers(layers=layers))
             except Exception as error:
                 logger.exception("describing layers")
@@ -425,6 +447,18 @@ class ViewerServer(ZMQServer):
 
         self.on_gui(self.snapshot).add_done_callback(hand_on)
         return answer
+
+    def _described(self, layer: LayerSnapshot, checksums: bool) -> LayerInfo:
+        planes = tuple(
+            PlaneInfo(
+                components=components,
+                shape=pixels.shape,
+                dtype=pixels.dtype.newbyteorder("<").str,
+                crc32=_checksum(self.read(pixels)) if checksums else None,
+            )
+            for components, pixels in layer.planes
+        )
+        return LayerInfo(**(layer._asdict() | {"planes": planes}))
 
     def close(self) -> None:
         """Stop receiving and let go of every arena. Idempotent."""
@@ -439,19 +473,6 @@ def _give_back(plane: Plane, reader: ArenaReader | None) -> None:
     if reader is not None and isinstance(plane.pixels, Slot):
         with contextlib.suppress(PayloadError):
             reader.release(plane.pixels)
-
-
-def _described(layer: LayerSnapshot, checksums: bool) -> LayerInfo:
-    planes = tuple(
-        PlaneInfo(
-            components=components,
-            shape=pixels.shape,
-            dtype=pixels.dtype.newbyteorder("<").str,
-            crc32=_checksum(pixels) if checksums else None,
-        )
-        for components, pixels in layer.planes
-    )
-    return LayerInfo(**(layer._asdict() | {"planes": planes}))
 
 
 def _checksum(pixels: NDArray[Any]) -> int:

@@ -18,12 +18,19 @@ from coverslip.transport import (
     Picture,
     Reply,
     Request,
+    RequestRefused,
     Screenshot,
     TransportError,
     request,
 )
 from coverslip.viewers.errors import ViewerGone
-from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers
+from coverslip.viewers.messages import (
+    DescribeLayers,
+    LayerInfo,
+    Layers,
+    MacroResult,
+    RunMacro,
+)
 from coverslip.viewers.stream import Image, Statistics, Stream
 from coverslip.viewers.visualizer import StreamVisualizer
 
@@ -198,14 +205,45 @@ class View:
         """Take away every layer that came through coverslip."""
         self._ask(Clear(), Done)
 
+    def run_macro(self, text: str, argument: str = "", timeout: float = _ANSWER_TIMEOUT) -> str:
+        """Run a macro in the viewer's ImageJ, and return what it returns.
+
+        Parameters
+        ----------
+        text
+            Of the macro, in ImageJ's macro language.
+        argument
+            What its ``getArgument()`` returns.
+        timeout
+            Seconds to wait; the macro goes on when they are over.
+
+        Raises
+        ------
+        coverslip.transport.RequestRefused
+            The viewer is no ImageJ or was not started with ``--allow-macros``; another macro
+            runs; or this one failed. The message says which.
+        ViewerGone
+            No viewer answers.
+        """
+        question = RunMacro(text=text, argument=argument)
+        try:
+            return request(self.visualizer.endpoint, question, MacroResult, timeout=timeout).text
+        except RequestRefused:
+            raise
+        except TransportError as error:
+            raise self._gone(error) from error
+
     def _ask(self, question: Request, answer: type[R]) -> R:
         try:
             return request(self.visualizer.endpoint, question, answer, timeout=_ANSWER_TIMEOUT)
         except TransportError as error:
-            raise ViewerGone(
-                f"the {self.visualizer.kind} viewer on port {self.visualizer.port} "
-                f"did not answer: {error}"
-            ) from error
+            raise self._gone(error) from error
+
+    def _gone(self, error: Exception) -> ViewerGone:
+        return ViewerGone(
+            f"the {self.visualizer.kind} viewer on port {self.visualizer.port} "
+            f"did not answer: {error}"
+        )
 
     # ---- the end ----------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -35,9 +36,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Show microscope planes live in napari, from a running pipeline or from files.",
+    help="Show microscope planes live in napari or Fiji, from a running pipeline or from files.",
     epilog=STATUS,
 )
+
+
+_FIJI_VARIABLE = "COVERSLIP_FIJI"
 
 
 class Parser(enum.StrEnum):
@@ -48,6 +52,13 @@ class Parser(enum.StrEnum):
     pattern = "pattern"
 
 
+class Viewer(enum.StrEnum):
+    """What shows the planes."""
+
+    napari = "napari"
+    fiji = "fiji"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Shot = Annotated[
     Path | None,
@@ -55,6 +66,24 @@ Shot = Annotated[
         "--screenshot", metavar="FILE", dir_okay=False, help="Write the window's picture (PNG)."
     ),
 ]
+
+
+Kind = Annotated[Viewer, typer.Option("--viewer", help="What shows the planes.")]
+Fiji = Annotated[
+    str | None,
+    typer.Option(
+        "--fiji",
+        metavar="PATH_OR_ENDPOINT",
+        envvar=_FIJI_VARIABLE,
+        help="With --viewer fiji: a Fiji or ImageJ folder, or a Maven endpoint.",
+    ),
+]
+
+
+def _prefer(fiji: str | None) -> None:
+    """Hand the choice of an ImageJ on to the viewer that may be started."""
+    if fiji:
+        os.environ[_FIJI_VARIABLE] = fiji
 
 
 def _say_version(value: bool) -> None:
@@ -84,6 +113,8 @@ def options(
 
 @app.command(epilog=STATUS)
 def demo(
+    viewer: Kind = Viewer.napari,
+    fiji: Fiji = None,
     screenshot: Shot = None,
     close: Annotated[
         bool, typer.Option("--close", help="Close the window when all planes were shown.")
@@ -92,10 +123,12 @@ def demo(
         float, typer.Option(min=0, help="Planes a second, as from a microscope; 0: no pause.")
     ] = 40.0,
 ) -> None:
-    """Watch a small plate of real pixels arrive in napari, through a two-step pipeline."""
+    """Watch a small plate of real pixels arrive in a viewer, through a two-step pipeline."""
     from coverslip.viewers.cli.demo import run_demo
 
-    raise typer.Exit(0 if run_demo(screenshot, close=close, rate=rate) else FAILED)
+    _prefer(fiji)
+    done = run_demo(screenshot, viewer=viewer.value, close=close, rate=rate)
+    raise typer.Exit(0 if done else FAILED)
 
 
 @app.command(epilog=STATUS)
@@ -114,13 +147,24 @@ def view(
         int | None,
         typer.Option(min=1, max=64535, help="The viewer's; one is started if it does not run."),
     ] = None,
+    viewer: Kind = Viewer.napari,
+    fiji: Fiji = None,
     screenshot: Shot = None,
     json: Json = False,
 ) -> None:
-    """Show TIFF files in napari, each at the place that its name and folders say."""
+    """Show TIFF files in napari or Fiji, each at the place that its name and folders say."""
     from coverslip.viewers.cli.view import run_view
 
-    done = run_view(paths, parser.value, pattern, port=port, screenshot=screenshot, as_json=json)
+    _prefer(fiji)
+    done = run_view(
+        paths,
+        parser.value,
+        pattern,
+        viewer=viewer.value,
+        port=port,
+        screenshot=screenshot,
+        as_json=json,
+    )
     raise typer.Exit(0 if done else FAILED)
 
 

@@ -1,4 +1,4 @@
-"""``coverslip demo``: start napari, run the demo's pipeline into it, say what became of it."""
+"""``coverslip demo``: start a viewer, run the demo's pipeline into it, say what became of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WITHOUT_DISPLAY = Path("coverslip-demo.png")
 TITLE = "coverslip demo"
 
 
-def run_demo(screenshot: Path | None, *, close: bool, rate: float) -> bool:
+def run_demo(screenshot: Path | None, *, viewer: str = "napari", close: bool, rate: float) -> bool:
     """Run the demo and return whether every plane was shown.
 
     Without a display it runs on one of its own, where it can only be looked at
@@ -40,9 +40,9 @@ def run_demo(screenshot: Path | None, *, close: bool, rate: float) -> bool:
             close = True
             # A viewer of another display may bear the plain title, and is not to be closed.
             title = f"{TITLE} {os.getpid()}"
-        view = open_window(title=title, persistent=not close)
+        view = open_window(viewer, title=title, persistent=not close)
         try:
-            delivery, reasons = _watch(view.visualizer.port or 0, rate)
+            delivery, reasons = _watch(viewer, view.visualizer.port or 0, rate)
             taken = take_picture(view, screenshot)
         except KeyboardInterrupt:
             close = True
@@ -55,19 +55,19 @@ def run_demo(screenshot: Path | None, *, close: bool, rate: float) -> bool:
         report.show_delivery(delivery, reasons)
         if not close and view.visualizer.is_running:
             report.note(
-                "The window stays open: scrub the sliders, switch layers on and off. "
+                "The window stays open: scrub the sliders, switch channels on and off. "
                 f"`coverslip stop {view.visualizer.port}` or closing it ends it."
             )
     return delivery.shown == delivery.sent and taken
 
 
-def _watch(port: int, rate: float) -> tuple[Delivery, dict[str, int]]:
+def _watch(viewer: str, port: int, rate: float) -> tuple[Delivery, dict[str, int]]:
     """Draw a bar of the pipeline's progress; return its final counts and reasons."""
     delivery, reasons = Delivery(0, 0, 0, 0), {}
     with report.bar(demo.count()) as progress:
         (task,) = progress.task_ids
-        for step in demo.run_pipeline(port, rate):
-            description = "waiting for napari" if step.sent == demo.count() else "planes"
+        for step in demo.run_pipeline(port, rate, viewer):
+            description = f"waiting for {viewer}" if step.sent == demo.count() else "planes"
             progress.update(task, completed=step.sent, description=description)
             if step.delivery is not None:
                 delivery, reasons = step.delivery, step.reasons

@@ -25,6 +25,7 @@ def run_view(
     parser: str,
     pattern: str | None,
     *,
+    viewer: str = "napari",
     port: int | None,
     screenshot: Path | None,
     as_json: bool,
@@ -32,7 +33,7 @@ def run_view(
     """Send the files, say what became of them, and return whether all were shown."""
     check_target(screenshot)
     listing = list_planes(paths, parser, pattern)
-    view = open_window(port=port)
+    view = open_window(viewer, port=port)
     unreadable: dict[str, str] = {}
     interrupted, taken = False, screenshot is None
     try:
@@ -69,9 +70,9 @@ def run_view(
         _tell(listing, unreadable)
         report.show_delivery(delivery, reasons)
         if view.visualizer.is_running:
-            report.note(f"napari on port {view.visualizer.port} stays open")
+            report.note(f"{viewer} on port {view.visualizer.port} stays open")
         else:
-            report.warn("napari", f"the viewer on port {view.visualizer.port} does not answer")
+            report.warn(viewer, f"the viewer on port {view.visualizer.port} does not answer")
     if interrupted:
         report.note("interrupted: not every file was sent")
         raise KeyboardInterrupt

@@ -21,9 +21,9 @@ MARGIN = 5.0
 
 
 def open_window(
-    *, port: int | None = None, title: str | None = None, persistent: bool = True
+    kind: str, *, port: int | None = None, title: str | None = None, persistent: bool = True
 ) -> View:
-    """Return a view of a napari that is on screen. Whoever loses patience leaves none half started.
+    """Return a view of a viewer that is on screen. Whoever loses patience leaves none half started.
 
     Raises
     ------
@@ -34,21 +34,21 @@ def open_window(
     """
     if port is not None:
         _refuse_frozen(port)
-    view = connect("napari", port=port, title=title, persistent=persistent, timeout=0)
+    view = connect(kind, port=port, title=title, persistent=persistent, timeout=0)
     if view.visualizer.is_running:
         return view
-    report.note("starting napari …")
+    report.note(f"starting {kind} …")
     ready = False
     try:
         ready = view.visualizer.wait_for_ready(START_TIMEOUT + MARGIN)
     except KeyboardInterrupt:
-        report.note("interrupted: stopping napari …")
+        report.note(f"interrupted: stopping {kind} …")
         raise
     finally:
         if not ready:
             view.stop()
     if not ready:
-        raise ViewerGone(f"napari was not on screen within {START_TIMEOUT:.0f} s")
+        raise ViewerGone(f"{kind} was not on screen within {START_TIMEOUT:.0f} s")
     return view
 
 

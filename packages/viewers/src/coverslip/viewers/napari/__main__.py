@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
-import os
 import sys
-import threading
 from collections.abc import Sequence
 
-from coverslip.transport import TransportError, die_with_parent, launching_parent
+from coverslip.transport import TransportError
 from coverslip.viewers.display import require_display
+from coverslip.viewers.ending import end_with_parent
 from coverslip.viewers.errors import NotInstalled, ViewerError
 from coverslip.viewers.napari.server import NapariViewerServer
-
-_GRACE = 10.0
-"""Seconds that the window is given to close when the parent has died."""
 
 _REMEDY = 'pip install "coverslip-viewers[napari]"'
 
@@ -48,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             launch_id=options.launch_id,
             log=options.log,
         )
-        _end_with_parent(server)
+        end_with_parent(server)
         server.run()
     except (ViewerError, TransportError) as error:
         sys.stderr.write(f"coverslip napari viewer: {error}\n")
@@ -87,17 +83,6 @@ def _require_napari() -> None:
     bindings = ("PyQt6", "PySide6", "PyQt5", "PySide2")
     if not any(importlib.util.find_spec(name) for name in bindings):
         raise NotInstalled(f"napari needs a Qt binding and there is none: {_REMEDY}")
-
-
-def _end_with_parent(server: NapariViewerServer) -> None:
-    def parent_died() -> None:
-        server.request_stop()
-        # A window that hangs must not outlive a pipeline that nobody can ask any more.
-        timer = threading.Timer(_GRACE, os._exit, args=(1,))
-        timer.daemon = True
-        timer.start()
-
-    die_with_parent(launching_parent(), parent_died)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from coverslip.payload import Layer, LayerKey, Placement, Projection, Value
+from coverslip.viewers.colors import ChannelColors
 from coverslip.viewers.napari.bar import FOLLOW_KEY, LiveBar
-from coverslip.viewers.napari.colors import ChannelColors
 from coverslip.viewers.napari.layers import Limits, LiveLayer
 from coverslip.viewers.napari.planes import Grid
 from coverslip.viewers.napari.sliders import Sliders

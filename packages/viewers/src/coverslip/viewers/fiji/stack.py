@@ -1,0 +1,203 @@
+"""A layer's planes in ImageJ's order: the hyperstack that grows in place.
+
+ImageJ knows three axes, C, Z and T, and orders planes XYCZT. Each of them may stand for several
+components (T for site and timepoint), whose values combine in natural order. A place whose plane
+has not come yet is blank and says so in its label; all blanks of a stack are one Java array, so
+that what is missing costs no memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+from coverslip.payload import Axes, Coordinates, Layer, Placement, Value
+from coverslip.viewers.fiji.java import class_of
+from coverslip.viewers.fiji.pixels import JavaPixels, JavaPlane
+
+__all__ = ["MISSING", "Dimensions", "Hyperstack", "Layout"]
+
+MISSING = "no plane yet"
+
+
+class Dimensions(NamedTuple):
+    """Lengths of a hyperstack's axes, as ImageJ counts them."""
+
+    channels: int
+    slices: int
+    frames: int
+
+    @property
+    def size(self) -> int:
+        """Number of planes, blanks included."""
+        return self.channels * self.slices * self.frames
+
+
+class Layout(NamedTuple):
+    """Which components stand on which of ImageJ's axes."""
+
+    channels: tuple[str, ...]
+    slices: tuple[str, ...]
+    frames: tuple[str, ...]
+
+    @classmethod
+    def of(cls, placement: Placement) -> Layout:
+        """Return the layout of a plane's window: SLICE is C; of STACK, z_index is Z, the rest T."""
+        names = placement.layer.axes
+        on_c = tuple(name for name in names if name in placement.slice)
+        on_z = tuple(name for name in names if name == "z_index" and name not in on_c)
+        on_t = tuple(name for name in names if name not in on_c and name not in on_z)
+        return cls(on_c, on_z, on_t)
+
+
+class Hyperstack:
+    """An `ij.ImageStack` over the planes of one layer. AWT event thread only.
+
+    `put` notes a plane, `settle` brings the stack up to date: what is there already is never
+    copied, appended planes are appended, and an axis that grows in its middle moves references.
+
+    Parameters
+    ----------
+    layer
+        Where the planes are kept; each stands for a Java array.
+    layout
+        Where its axes stand.
+    pixels
+        Makes the blank plane.
+    """
+
+    def __init__(self, layer: Layer, layout: Layout, pixels: JavaPixels) -> None:
+        self.layer = layer
+        self.layout = layout
+        height, width = layer.key.shape[:2]
+        self.size = width, height
+        self.stack: Any = class_of("ij.ImageStack")(width, height)
+        self.places: list[Coordinates] = []
+        """What stands at each place of the stack, in the layer's order of axes."""
+        self._code = pixels.code_of(layer.key.shape, layer.store.dtype, rgb=layer.key.rgb)
+        self._blank = pixels.blank(self._code, width * height)
+        self.dimensions = Dimensions(1, 1, 1)
+        """Lengths of C, Z and T as `settle` left them."""
+        self._index: dict[Coordinates, int] = {}
+        self._axes = Axes()
+        self._grown = True
+        self._arrived: list[Coordinates] = []
+
+    # ---- planes in --------------------------------------------------------------------
+
+    def put(self, coordinates: Mapping[str, Value]) -> None:
+        """Note that the layer has a plane at these coordinates."""
+        self._grown = bool(self._axes.see(coordinates)) or self._grown
+        self._arrived.append(self.layer.store.key(coordinates))
+
+    def settle(self) -> tuple[bool, list[int]]:
+        """Bring the stack up to date.
+
+        Returns
+        -------
+        bool
+            The stack has other dimensions than before.
+        list of int
+            The places (from 0) whose pixels changed.
+        """
+        grown, self._grown = self._grown, False
+        if grown:
+            self._grow()
+        arrived, self._arrived = self._arrived, []
+        changed = []
+        for coordinates in arrived:
+            index = self._index[coordinates]
+            if self._fill(index, coordinates):
+                changed.append(index)
+        return grown, changed
+
+    def _grow(self) -> None:
+        places = self._all_places()
+        held = len(self.places)
+        if places[:held] == self.places:
+            fresh = self.stack
+        else:
+            fresh, held = class_of("ij.ImageStack")(*self.size), 0
+        for coordinates in places[held:]:
+            plane = self._plane(coordinates)
+            fresh.addSlice(self.label(coordinates), self._blank if plane is None else plane.array)
+        self.stack, self.places, self.dimensions = fresh, places, self._lengths()
+        self._index = {coordinates: index for index, coordinates in enumerate(places)}
+
+    def _fill(self, index: int, coordinates: Coordinates) -> bool:
+        plane = self._plane(coordinates)
+        if plane is None:
+            return False
+        self.stack.setPixels(plane.array, index + 1)
+        self.stack.setSliceLabel(self.label(coordinates), index + 1)
+        return True
+
+    def _plane(self, coordinates: Coordinates) -> JavaPlane | None:
+        plane: Any = self.layer.store.get(coordinates)
+        return plane if isinstance(plane, JavaPlane) else None
+
+    def _all_places(self) -> list[Coordinates]:
+        """Return the coordinates of every place, in ImageJ's order: C fastest, then Z, then T."""
+        order = [*self._on(self.layout.frames), *self._on(self.layout.slices)]
+        order += self._on(self.layout.channels)
+        values = product(*(self._axes[name].values for name in order))
+        back = [order.index(name) for name in self.layer.key.axes]
+        return [tuple(one[position] for position in back) for one in values]
+
+    def _on(self, names: tuple[str, ...]) -> list[str]:
+        return [name for name in self._axes.names if name in names]
+
+    # ---- what is where ----------------------------------------------------------------
+
+    def _lengths(self) -> Dimensions:
+        lengths = (
+            math.prod(len(self._axes[name]) for name in self._on(names)) for names in self.layout
+        )
+        return Dimensions(*lengths)
+
+    @property
+    def labels(self) -> dict[str, tuple[Value, ...]]:
+        """The values seen on each axis, slowest first."""
+        names = (*self.layout.frames, *self.layout.slices, *self.layout.channels)
+        return {name: self._axes[name].values for name in names if name in self._axes}
+
+    def index(self, coordinates: Coordinates) -> int:
+        """Return the place (from 0) of a plane; KeyError if it has none yet."""
+        return self._index[coordinates]
+
+    def position(self, index: int) -> tuple[int, int, int]:
+        """Return ImageJ's channel, slice and frame (from 1) of a place (from 0)."""
+        channels, slices, _ = self.dimensions
+        return (
+            index % channels + 1,
+            index // channels % slices + 1,
+            index // (channels * slices) + 1,
+        )
+
+    def channel_of(self, coordinates: Coordinates) -> tuple[Value, ...]:
+        """Return a plane's values on the C axis."""
+        axes = self.layer.key.axes
+        return tuple(coordinates[axes.index(name)] for name in self._on(self.layout.channels))
+
+    def channels(self) -> list[tuple[Value, ...]]:
+        """Return what each channel stands for, in order."""
+        return [self.channel_of(place) for place in self.places[: self.dimensions.channels]]
+
+    def label(self, coordinates: Coordinates) -> str:
+        """Return a slice's label: its components, and whether its plane has come."""
+        words = [
+            f"{name}={value}" for name, value in zip(self.layer.key.axes, coordinates, strict=True)
+        ]
+        plane = self._plane(coordinates)
+        if plane is None:
+            words.append(f"({MISSING})")
+        elif plane.lost:
+            words.append("(rounded)")
+        return " ".join(words) or self.layer.name
+
+    def holds(self, imp: Any) -> bool:
+        """Whether an image still shows this stack, and not what a user has made of it."""
+        theirs = imp.getStack()
+        return bool(theirs == self.stack and theirs.size() == len(self.places))

@@ -1,0 +1,238 @@
+"""One ImageJ window over one hyperstack: opened once, then only ever updated in place.
+
+ImageJ's own way to give a window other dimensions, `ImagePlus.setStack`, replaces it by a new one
+at the first position. Here the window is told its new dimensions first, so that it stays: with its
+place, size, zoom, ROI, overlay, contrast and LUTs. All of it runs on the AWT event thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from coverslip.payload import Coordinates, Value
+from coverslip.viewers.fiji.channels import ChannelLooks, Limits
+from coverslip.viewers.fiji.java import class_of
+from coverslip.viewers.fiji.stack import Dimensions, Hyperstack
+
+__all__ = ["HyperstackWindow"]
+
+logger = logging.getLogger(__name__)
+
+_COMPOSITE, _COLOR = 1, 2
+
+
+class HyperstackWindow:
+    """Shows a `Hyperstack`, and keeps every choice of the user's. AWT event thread only.
+
+    Parameters
+    ----------
+    hyperstack
+        Its planes; at least one was put.
+    looks
+        LUTs and contrast of its channels.
+    """
+
+    def __init__(self, hyperstack: Hyperstack, looks: ChannelLooks) -> None:
+        self.hyperstack = hyperstack
+        self.layer = hyperstack.layer
+        self.looks = looks
+        hyperstack.settle()
+        self._newest: Coordinates = hyperstack.places[0]
+        self._left = 0, 0
+        """The place looked at and the newest plane's, when last painted: to see a user's move."""
+        self._following = True
+        self._dirty = False
+        self.imp = self._image()
+        # Never ImagePlus.show(): for a single plane that opens a window without sliders, which
+        # cannot grow.
+        self.window: Any = class_of("ij.gui.StackWindow")(self.imp)
+        self._bars = _bars(hyperstack.dimensions)
+        self.looks.apply(self.imp, hyperstack.channels())
+        self.imp.updateAndDraw()
+
+    def _image(self) -> Any:
+        dimensions = self.hyperstack.dimensions
+        imp = class_of("ij.ImagePlus")(self.layer.name, self.hyperstack.stack)
+        imp.setDimensions(*dimensions)
+        if self.hyperstack.layout.channels and not self.layer.key.rgb:
+            # From the first channel on: a plain image cannot become a composite in place.
+            imp = class_of("ij.CompositeImage")(imp, _COMPOSITE)
+        imp.setOpenAsHyperStack(True)
+        imp.changes = False
+        return imp
+
+    # ---- planes in --------------------------------------------------------------------
+
+    def put(self, coordinates: dict[str, Value], limits: Limits | None) -> None:
+        """Note a plane that the layer has; :meth:`paint` draws it."""
+        self.hyperstack.put(coordinates)
+        self._newest = self.layer.store.key(coordinates)
+        self.looks.see(self.hyperstack.channel_of(self._newest), limits)
+        self._dirty = True
+
+    def paint(self) -> None:
+        """Bring the window up to date: dimensions, position, contrast, and the plane in view."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        shown = self.place
+        coordinates = self.hyperstack.places[shown]
+        self._following = self._follows(shown)
+        self.looks.read(self.imp)
+        grown, changed = self.hyperstack.settle()
+        if grown:
+            self._stretch()
+        self.looks.apply(self.imp, self.hyperstack.channels())
+        place = self.hyperstack.index(coordinates)
+        if self._following:
+            place = self._newest_in_view(place)
+        if place != self.place:
+            self.imp.setPosition(*self.hyperstack.position(place))
+        if grown or any(self._seen_from(index) == self._seen_from(place) for index in changed):
+            self._redraw()
+        self._left = place, self.hyperstack.index(self._newest)
+
+    def _follows(self, shown: int) -> bool:
+        place, newest = self._left
+        if shown == place:
+            return self._following
+        # The user moved: whoever goes to the newest plane follows again, as with `tail -f`.
+        return self._seen_from(shown) == self._seen_from(newest)
+
+    def _newest_in_view(self, place: int) -> int:
+        """Return the newest plane's place; of channels, the one that is chosen stays chosen."""
+        newest = self.hyperstack.index(self._newest)
+        channels = self.hyperstack.dimensions.channels
+        return newest // channels * channels + place % channels
+
+    def _seen_from(self, place: int) -> int:
+        """Return what is drawn when a place is looked at: of a composite, all its channels."""
+        return place // (self.hyperstack.dimensions.channels if self._composite else 1)
+
+    def _stretch(self) -> None:
+        """Give image and window the stack's dimensions, in place."""
+        imp, dimensions, stack = self.imp, self.hyperstack.dimensions, self.hyperstack.stack
+        if self._composite and dimensions.channels > _most_channels():
+            imp.setMode(_COLOR)
+        bars = _bars(dimensions)
+        insides = _Insides(self.window)
+        if insides.usable:
+            insides.set_dimensions(dimensions)
+        imp.setStack(stack, *dimensions)
+        if imp.getWindow() != self.window:
+            logger.info("ImageJ replaced the window of %s", self.layer.name)
+            self.window = imp.getWindow()
+        elif insides.usable and bars == self._bars:
+            insides.lengthen(dimensions)
+        elif insides.usable:
+            imp.setOpenAsHyperStack(True)
+            insides.add_sliders(imp)
+        self._bars = bars
+        self.looks.forget_applied()
+
+    def _redraw(self) -> None:
+        imp = self.imp
+        imp.getProcessor().setPixels(imp.getStack().getPixels(imp.getCurrentSlice()))
+        if self._composite and self.hyperstack.dimensions.channels > 1:
+            # It keeps the pixels of each channel in view, which were another array until now.
+            imp.reset()
+        imp.updateAndDraw()
+
+    # ---- what it is -------------------------------------------------------------------
+
+    @property
+    def place(self) -> int:
+        """The place (from 0) that is looked at."""
+        return int(self.imp.getCurrentSlice()) - 1
+
+    @property
+    def _composite(self) -> bool:
+        return bool(self.imp.isComposite())
+
+    @property
+    def closed(self) -> bool:
+        """Whether the user has closed it."""
+        window = self.imp.getWindow()
+        return window is None or bool(window.isClosed())
+
+    @property
+    def theirs(self) -> bool:
+        """Whether the user has made another image of it: converted, cropped, with slices deleted.
+
+        Such a window is left to them, and the next plane opens a new one.
+        """
+        return not self.hyperstack.holds(self.imp)
+
+    def contrast(self) -> Limits | None:
+        """Return the display range of the channel in view."""
+        if self.layer.key.rgb:
+            return None
+        return float(self.imp.getDisplayRangeMin()), float(self.imp.getDisplayRangeMax())
+
+    def close(self) -> None:
+        """Close it without asking whether to save."""
+        self.imp.changes = False
+        self.imp.close()
+
+
+def _bars(dimensions: Dimensions) -> tuple[bool, ...]:
+    return tuple(length > 1 for length in dimensions)
+
+
+def _most_channels() -> int:
+    return int(class_of("ij.CompositeImage").MAX_CHANNELS)
+
+
+class _Insides:
+    """What of `ij.gui.StackWindow` is not public: its dimensions and its sliders.
+
+    The one place where ImageJ's own insides are touched. Where a future ImageJ has none of these,
+    windows are replaced when they grow, as `ImagePlus.setStack` does.
+    """
+
+    FIELDS = ("nChannels", "nSlices", "nFrames")
+    SLIDERS = ("cSelector", "zSelector", "tSelector")
+
+    def __init__(self, window: Any) -> None:
+        self._window = window
+        kind = class_of("ij.gui.StackWindow").class_
+        try:
+            self._fields = [_open(kind.getDeclaredField(name)) for name in self.FIELDS]
+            self._sliders = [_open(kind.getDeclaredField(name)) for name in self.SLIDERS]
+            self._add = _open(
+                kind.getDeclaredMethod("addScrollbars", class_of("ij.ImagePlus").class_)
+            )
+            self.usable = True
+        except Exception:  # Java's own: no such field, no such method, not accessible
+            logger.debug("this ImageJ's windows cannot be stretched", exc_info=True)
+            self.usable = False
+
+    def set_dimensions(self, dimensions: Dimensions) -> None:
+        """Let the window believe that it was made for these."""
+        for field, length in zip(self._fields, dimensions, strict=True):
+            field.setInt(self._window, length)
+
+    def lengthen(self, dimensions: Dimensions) -> None:
+        """Give the sliders that are there other ends."""
+        if not self._window.isHyperStack() and dimensions.channels == 1:
+            # Of a stack along one axis, Z or T, the z slider is the only one.
+            dimensions = Dimensions(1, dimensions.size, 1)
+            self.set_dimensions(dimensions)
+        for field, length in zip(self._sliders, dimensions, strict=True):
+            slider = field.get(self._window)
+            if slider is not None:
+                slider.setMaximum(length + 1)
+
+    def add_sliders(self, imp: Any) -> None:
+        """Make the sliders that the image's dimensions need, and room for them."""
+        # It adds to what is there, as if the window were new: for a stack along T alone it would
+        # make the slider of Z, which stands for both, and that of T.
+        self.set_dimensions(Dimensions(1, 1, 1))
+        self._add.invoke(self._window, imp)
+        self._window.pack()
+
+
+def _open(member: Any) -> Any:
+    member.setAccessible(True)
+    return member
