@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import itertools
 import sys
+import time
 
 import numpy as np
 
 from coverslip.viewers import connect
 
 
+LIFETIME = 120.0
+
+
 def endless(kind: str, port: int) -> None:
     """Stream until killed."""
     view = connect(kind, port=port, start=False)
     pixels = np.ones((512, 512), np.uint16)
+    # Killed long before; an orphan of a test run that was killed itself ends, too.
+    end = time.monotonic() + LIFETIME
     for number in itertools.count():
+        if time.monotonic() > end:
+            return
         view.show(pixels, z_index=number % 10)
         if number == 50:
             view.flush(60)
