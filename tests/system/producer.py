@@ -10,7 +10,6 @@ import numpy as np
 
 from coverslip.viewers import connect
 
-
 LIFETIME = 120.0
 
 

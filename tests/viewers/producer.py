@@ -11,7 +11,6 @@ import numpy as np
 from coverslip.viewers import View
 from tests.viewers.headless import HeadlessVisualizer
 
-
 LIFETIME = 120.0
 
 
