@@ -71,6 +71,7 @@ class HeadlessVisualizer(StreamVisualizer):
 
     kind = "headless"
     module = "tests.viewers.headless"
+    default_port = HeadlessServer.default_port
     needs_display = False
 
 

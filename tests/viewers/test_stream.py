@@ -323,6 +323,17 @@ class TestAllocate:
         (layer,) = server.projection
         np.testing.assert_array_equal(next(iter(layer.store.snapshot()))[1], a + b)
 
+    def test_what_was_shown_cannot_be_shown_again(self, stream: Stream) -> None:
+        out = stream.allocate((64, 64), np.uint16)
+        out[...] = 7
+        send(stream, out, well="A01")
+        with pytest.raises(UnsupportedArray, match="was shown before"):
+            send(stream, out, well="A02")
+        with pytest.raises(UnsupportedArray, match="was shown before"):
+            send(stream, out[::2], well="A02")
+        assert stream.flush(DEADLINE) == (1, 1, 0, 0)
+        assert stream.statistics().bytes_in_flight == 0
+
     def test_slots_are_used_again(self, stream: Stream, server: HeadlessServer) -> None:
         for number in range(300):
             out = stream.allocate((256, 256), np.uint16)
@@ -349,11 +360,12 @@ class TestAllocate:
         assert stream.flush(DEADLINE).shown == 1
         second = stream.allocate((64, 64), np.uint16)
         assert second.ctypes.data == first.ctypes.data
-        send(stream, first, n=1)
+        with pytest.raises(UnsupportedArray, match="was shown before"):
+            send(stream, first, n=1)
         writeable = [second.flags.writeable]
         send(stream, second, n=2)
         assert [*writeable, second.flags.writeable] == [True, False]
-        assert stream.flush(DEADLINE) == (3, 3, 0, 0)
+        assert stream.flush(DEADLINE) == (2, 2, 0, 0)
 
     def test_an_array_that_is_never_shown_gives_its_slot_back(self, server: HeadlessServer) -> None:
         stream = Stream([RemoteTarget(server.connection.endpoint)], budget=200_000, limit=0.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ DEADLINE = 20.0
 class NeverReady(HeadlessVisualizer):
     """Launches a process that never binds a socket."""
 
-    def _command(self, launch_id: str, log: Path) -> list[str]:
+    def _command(self, launch_id: str, log: Path, port: int | None) -> list[str]:
         return [sys.executable, "-c", "import threading; threading.Event().wait()"]
 
 
@@ -50,3 +51,21 @@ def test_one_that_was_not_ready_in_time_can_still_be_stopped(runtime_folder: Pat
     with pytest.raises(LaunchError, match="not ready within"):
         visualizer.start_viewer(timeout=0.5)
     visualizer.stop_viewer(DEADLINE)
+
+
+def test_two_that_start_at_once_without_a_port_share_one_viewer(runtime_folder: Path) -> None:
+    first, second = (HeadlessVisualizer(persistent=False) for _ in range(2))
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda one: one.start_viewer(), (first, second)))
+        assert first.port == second.port
+        assert first.is_running
+        assert second.is_running
+    finally:
+        first.stop_viewer()
+        second.stop_viewer()
+
+
+def test_a_port_is_a_number() -> None:
+    with pytest.raises(TypeError, match="'5555'"):
+        HeadlessVisualizer(port="5555")  # type: ignore[arg-type]

@@ -218,6 +218,12 @@ class Arena:
             region.owner = None
             return region
 
+    def holds(self, array: NDArray[Any]) -> bool:
+        """Whether an array begins in this arena's memory, whoever owns that part of it now."""
+        with self._lock:
+            backing = self._backing
+            return backing is not None and 0 <= backing.offset_of(array) < self._layout.data_size
+
     def publish(self, region: Region, lanes: Iterable[int]) -> Slot:
         """Give the region to the readers on `lanes`; from now on it is theirs.
 

@@ -272,8 +272,10 @@ def _axis_names(pixels: NDArray[Any], axes: Sequence[str] | None, rgb: bool) -> 
         picture = 3 if rgb else 2
         if ndim != picture:
             means = "its samples last" if rgb else "what its other axes are"
+            colour = ", or rgb=True if its last axis is colour" if _may_be_rgb(shape) else ""
             raise UnsupportedArray(
-                f"an array of shape {shape}: say {means} by naming the axes, as in {_EXAMPLE}"
+                f"an array of shape {shape}: say {means} by naming the axes, as in "
+                f"{_EXAMPLE}{colour}"
             )
         return _PICTURE[:picture]
     if isinstance(axes, str) and not set(axes) <= set(_PICTURE):
@@ -291,6 +293,10 @@ def _axis_names(pixels: NDArray[Any], axes: Sequence[str] | None, rgb: bool) -> 
     if rgb and "c" not in names:
         raise UnsupportedArray(f'axes {names} with rgb=True: name the axis of the samples "c"')
     return names
+
+
+def _may_be_rgb(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[-1] in (3, 4)
 
 
 def _axis_values(

@@ -127,6 +127,8 @@ class Lane:
         self._credit = _WINDOW
         self._in_flight: deque[tuple[int, list[Slot]]] = deque()
         self._bursting = 0
+        self.absence = "there is no viewer"
+        """Why planes are dropped, while they are."""
         self._courier = Courier(self, target, offer, limit=limit, producer=producer)
 
     def abandon(self, let_go: Callable[[], object]) -> None:
@@ -276,6 +278,7 @@ class Lane:
             if self._state is not LaneState.ABSENT:
                 logger.warning("%s: planes are dropped until it is back", reason)
             self._state = LaneState.ABSENT
+            self.absence = reason
             for parcel in self._pending:
                 self.account.drop(len(parcel.planes), reason, waiting=True)
                 self._bursting += len(parcel.planes)

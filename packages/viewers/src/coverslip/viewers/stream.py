@@ -30,6 +30,7 @@ from coverslip.payload import (
     PlaneTooLarge,
     Region,
     Source,
+    UnsupportedArray,
     Value,
     wire_dtype,
 )
@@ -54,7 +55,6 @@ _PARCEL_BYTES = 32 << 20
 """A batch goes out in messages of at most this much, so that the viewer copies
 the first planes while the last are still being written."""
 
-_NO_VIEWER = "there is no viewer"
 _CLOSED = "the stream was closed"
 
 _RATE_WINDOW = 5.0
@@ -222,7 +222,10 @@ class Stream:
         Raises
         ------
         StreamClosed
-            After `close`. Nothing else, whatever the viewers do.
+            After `close`.
+        coverslip.payload.UnsupportedArray
+            An `allocate`d array was sent before: its memory is the viewers' by now. Nothing
+            else is raised, whatever the viewers do.
         """
         self._check()
         deadline = time.monotonic() + self._limit
@@ -235,6 +238,7 @@ class Stream:
                 if region is not None:
                     _seal(image.pixels)
                 else:
+                    self._refuse_shown(image.pixels, parcel)
                     if parcel.full:
                         self._post(parcel)
                     region = self._copy_in(image.pixels, deadline, parcel)
@@ -244,6 +248,17 @@ class Stream:
             self._post(parcel)
         with self._lock:
             self._recent.append((time.monotonic(), sent))
+
+    def _refuse_shown(self, pixels: NDArray[Any], parcel: _Draft) -> None:
+        """Refuse what lies in a slot that was given away; what is still in `parcel` may be read."""
+        owner = _owner(pixels)
+        if owner.flags.writeable or not self._arena.holds(owner):
+            return
+        if all(owner is not _owner(image.pixels) for _, image in parcel.written):
+            raise UnsupportedArray(
+                "this array came from allocate() and was shown before: its memory is the viewers' "
+                "now and holds another plane by and by; allocate one for each plane"
+            )
 
     def _post(self, parcel: _Draft) -> None:
         """Publish what is written and send it; empties `parcel`."""
@@ -255,7 +270,7 @@ class Stream:
                 if lane.wants and not self._closed.is_set():
                     lanes.append(lane)
                 else:
-                    lane.drop(len(parcel.written), self._absence)
+                    lane.drop(len(parcel.written), self._absence(lane))
             if lanes:
                 indices = [lane.index for lane in lanes]
                 planes = tuple(
@@ -305,14 +320,13 @@ class Stream:
             self._drop("the viewer does not keep up")
         return region
 
-    @property
-    def _absence(self) -> str:
-        return _CLOSED if self._closed.is_set() else _NO_VIEWER
+    def _absence(self, lane: Lane) -> str:
+        return _CLOSED if self._closed.is_set() else lane.absence
 
     def _drop(self, reason: str) -> None:
         with self._lock:
             for lane in self._lanes:
-                lane.drop(1, reason if lane.wants else self._absence)
+                lane.drop(1, reason if lane.wants else self._absence(lane))
 
     def _fail(self, reason: str) -> None:
         logger.error("a plane cannot be sent: %s", reason)
@@ -377,6 +391,7 @@ class Stream:
     def statistics(self) -> Statistics:
         """Return what is known without asking anyone."""
         delivery = self.delivery()
+        self._arena.collect()
         now = time.monotonic()
         reasons: dict[str, int] = {}
         with self._lock:
@@ -410,6 +425,12 @@ class Stream:
             return Delivery(0, 0, 0, 0)
         self._holdings.let_go(linger)
         return self.delivery()
+
+
+def _owner(pixels: NDArray[Any]) -> NDArray[Any]:
+    while isinstance(pixels.base, np.ndarray):
+        pixels = pixels.base
+    return pixels
 
 
 def _seal(pixels: NDArray[Any]) -> None:

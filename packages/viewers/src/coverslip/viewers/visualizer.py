@@ -30,6 +30,7 @@ from coverslip.transport import (
     new_launch_id,
     new_log,
     ping,
+    port_holder,
     request,
     stop,
     wait_ready,
@@ -80,6 +81,9 @@ class StreamVisualizer:
     module: ClassVar[str]
     """What ``python -m`` runs as the viewer's process."""
 
+    default_port: ClassVar[int]
+    """Where the viewer's own search for a free pair of ports begins."""
+
     needs_display: ClassVar[bool] = True
     """Whether a missing display is an error here already, in the caller's terminal."""
 
@@ -94,6 +98,9 @@ class StreamVisualizer:
         host: str | None = None,
         replace_layers: bool = False,
     ) -> None:
+        for number in (port, _get(visualizer_config, "port")):
+            if number is not None and not isinstance(number, int):
+                raise TypeError(f"port={number!r}: a port is a whole number, such as 5555")
         self.filemanager = filemanager
         self.visualizer_config = visualizer_config
         self.viewer_title = viewer_title
@@ -167,41 +174,50 @@ class StreamVisualizer:
 
     def _start(self, timeout: float, unwanted: threading.Event) -> None:
         """Launch and wait, until `unwanted`; runs on the starter thread."""
-        launch_id = new_launch_id()
         deadline = time.monotonic() + timeout
         try:
-            log = new_log(self.kind, launch_id)
-            launched = launch(
-                self._command(launch_id, log),
-                detached=self.persistent,
-                log=log,
-            )
-            self._launched = launched
-            if unwanted.is_set():
-                launched.stop()
-                return
-            # Reached as soon as its sockets are bound: planes may come before the window.
-            connection = wait_ready(launched, launch_id, timeout, state=None)
-            self._connection, self._launched = connection, None
-            wait_ready(launched, launch_id, deadline - time.monotonic())
-            if self.replace_layers:
-                self._clear()
+            port = self._wanted_port
+            if port is None and port_holder(self.default_port) is None:
+                # Asked for by number, so that of two that start at once only one gets it: the
+                # other finds the first.
+                port = self.default_port
+            try:
+                self._launch(port, deadline, unwanted)
+            except LaunchError:
+                if unwanted.is_set() or self._adopt():
+                    return
+                if port == self._wanted_port or port_holder(self.default_port) is None:
+                    raise
+                self._launch(None, deadline, unwanted)
         except Exception as error:
             if unwanted.is_set():
                 logger.debug("it was stopped while it started", exc_info=True)
-                return
-            # Two pipelines may start the same viewer at once: the port admits one of them.
-            if isinstance(error, LaunchError) and self._adopt():
                 return
             self._error = error
             logger.error("the %s viewer did not start: %s", self.kind, error)
             logger.debug("it did not start", exc_info=True)
 
-    def _command(self, launch_id: str, log: Path) -> list[str]:
+    def _launch(self, port: int | None, deadline: float, unwanted: threading.Event) -> None:
+        """Start a process and wait until it is ready."""
+        launch_id = new_launch_id()
+        log = new_log(self.kind, launch_id)
+        launched = launch(self._command(launch_id, log, port), detached=self.persistent, log=log)
+        self._launched = launched
+        if unwanted.is_set():
+            launched.stop()
+            return
+        # Reached as soon as its sockets are bound: planes may come before the window.
+        connection = wait_ready(launched, launch_id, deadline - time.monotonic(), state=None)
+        self._connection, self._launched = connection, None
+        wait_ready(launched, launch_id, deadline - time.monotonic())
+        if self.replace_layers:
+            self._clear()
+
+    def _command(self, launch_id: str, log: Path, port: int | None) -> list[str]:
         command = [sys.executable, "-m", self.module, "--launch-id", launch_id]
         command += ["--log", str(log)]
-        if self._wanted_port is not None:
-            command += ["--port", str(self._wanted_port)]
+        if port is not None:
+            command += ["--port", str(port)]
         if self.viewer_title:
             command += ["--title", self.viewer_title]
         return command

@@ -27,6 +27,7 @@ class FijiStreamVisualizer(StreamVisualizer):
     """
 
     kind = "fiji"
+    default_port = 5556
     module = "coverslip.viewers.fiji"
 
     def __init__(
@@ -56,8 +57,8 @@ class FijiStreamVisualizer(StreamVisualizer):
         self.fiji = fiji
         self.allow_macros = allow_macros
 
-    def _command(self, launch_id: str, log: Path) -> list[str]:
-        command = super()._command(launch_id, log)
+    def _command(self, launch_id: str, log: Path, port: int | None) -> list[str]:
+        command = super()._command(launch_id, log, port)
         if self.fiji is not None:
             command += ["--fiji", self.fiji]
         if self.allow_macros:

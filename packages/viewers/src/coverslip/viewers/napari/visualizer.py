@@ -21,6 +21,7 @@ class NapariStreamVisualizer(StreamVisualizer):
     """
 
     kind = "napari"
+    default_port = 5555
     module = "coverslip.viewers.napari"
 
     def __init__(
