@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 __all__ = ["FOLLOW_KEY", "LiveBar"]
@@ -41,14 +42,23 @@ class LiveBar(QWidget):
             f"QPushButton {{ color: {color}; background: transparent; padding: 2px 8px;"
             f" border: 1px solid {color}; border-radius: 4px }}"
         )
-        self._button.ensurePolished()
-        width = self._button.fontMetrics().horizontalAdvance(_FOLLOWING)
-        self._button.setMinimumWidth(width + 28)  # the style's padding and border, both sides
+        self._fit()
         self._button.setToolTip(
             f"The sliders go to each plane as it comes, until you move one. ({FOLLOW_KEY})"
             if following
             else f"You moved a slider: the view stays. Go to the newest plane again. ({FOLLOW_KEY})"
         )
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Take the width again: the window's style brings a font of its own."""
+        super().showEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self._button.ensurePolished()
+        metrics = self._button.fontMetrics()
+        width = max(metrics.horizontalAdvance(text) for text in (_FOLLOWING, _PAUSED))
+        self._button.setMinimumWidth(width + 28)  # the style's padding and border, both sides
 
     def say(self, words: str) -> None:
         """Show one line of words."""
