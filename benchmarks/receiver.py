@@ -18,7 +18,8 @@ import zmq
 from numpy.typing import NDArray
 
 from coverslip.payload import Placement
-from coverslip.viewers.server import Arrival, LayerSnapshot, ViewerServer
+from coverslip.viewers.server import Arrival, ViewerServer
+from coverslip.viewers.snapshot import LayerSnapshot
 
 TICK = 0.005
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from coverslip.payload import Projection
 from coverslip.transport import die_with_parent, launching_parent
-from coverslip.viewers.server import Arrival, LayerSnapshot, ViewerServer
+from coverslip.viewers.server import Arrival, ViewerServer
+from coverslip.viewers.snapshot import LayerSnapshot
 from coverslip.viewers.visualizer import StreamVisualizer
 
 PNG = b"\x89PNG\r\n\x1a\n"

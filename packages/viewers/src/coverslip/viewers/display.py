@@ -20,6 +20,8 @@ __all__ = ["find_display", "require_display"]
 _REMEDY = "run it under `xvfb-run -a …` (Debian and Ubuntu: the package xvfb), or set DISPLAY"
 
 _X_SOCKETS = "/tmp/.X11-unix/X"
+"""Where every X server listens: X11's own convention, on any machine."""
+
 _X_PORT = 6000
 _PATIENCE = 2.0
 

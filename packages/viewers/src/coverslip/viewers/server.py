@@ -21,7 +21,6 @@ import contextlib
 import logging
 import threading
 import time
-import zlib
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -45,7 +44,6 @@ from coverslip.payload import (
     Plane,
     Slot,
     StalePlane,
-    Value,
     decode,
     decode_offer,
     kept,
@@ -68,9 +66,10 @@ from coverslip.transport import (
     is_alive,
 )
 from coverslip.viewers.contrast import limits_of
-from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers, PlaneInfo
+from coverslip.viewers.messages import DescribeLayers, Layers
+from coverslip.viewers.snapshot import LayerSnapshot
 
-__all__ = ["Arrival", "LayerSnapshot", "ViewerServer"]
+__all__ = ["Arrival", "ViewerServer"]
 
 logger = logging.getLogger(__name__)
 
@@ -99,19 +98,6 @@ class Arrival(NamedTuple):
     origin: str
     limits: tuple[float, float] | None
     """What contrast the plane asks for; None for a plane of one value and for RGB."""
-
-
-class LayerSnapshot(NamedTuple):
-    """A layer as the GUI thread saw it; pixels by reference, since planes are never written to."""
-
-    name: str
-    kind: str
-    axes: tuple[str, ...]
-    labels: dict[str, tuple[Value, ...]]
-    shape: tuple[int, ...]
-    dtype: str
-    contrast_limits: tuple[float, float] | None
-    planes: list[tuple[dict[str, Value], NDArray[Any]]]
 
 
 class _Source(NamedTuple):
@@ -439,7 +425,9 @@ class ViewerServer(ZMQServer):
 
         def describe(snapshots: list[LayerSnapshot]) -> None:
             try:
-                layers = tuple(self._described(one, request.checksums) for one in snapshots)
+                layers = tuple(
+                    one.described(self.read if request.checksums else None) for one in snapshots
+                )
                 answer.set_result(Layers(layers=layers))
             except Exception as error:
                 logger.exception("describing layers")
@@ -447,18 +435,6 @@ class ViewerServer(ZMQServer):
 
         self.on_gui(self.snapshot).add_done_callback(hand_on)
         return answer
-
-    def _described(self, layer: LayerSnapshot, checksums: bool) -> LayerInfo:
-        planes = tuple(
-            PlaneInfo(
-                components=components,
-                shape=pixels.shape,
-                dtype=pixels.dtype.newbyteorder("<").str,
-                crc32=_checksum(self.read(pixels)) if checksums else None,
-            )
-            for components, pixels in layer.planes
-        )
-        return LayerInfo(**(layer._asdict() | {"planes": planes}))
 
     def close(self) -> None:
         """Stop receiving and let go of every arena. Idempotent."""
@@ -473,9 +449,3 @@ def _give_back(plane: Plane, reader: ArenaReader | None) -> None:
     if reader is not None and isinstance(plane.pixels, Slot):
         with contextlib.suppress(PayloadError):
             reader.release(plane.pixels)
-
-
-def _checksum(pixels: NDArray[Any]) -> int:
-    """Return `zlib.crc32` of an array's C-contiguous little-endian bytes."""
-    little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
-    return zlib.crc32(np.ascontiguousarray(little).data)

@@ -14,7 +14,7 @@ from coverslip.viewers.fiji.pictures import picture_of
 from coverslip.viewers.fiji.pixels import JavaPixels, JavaPlane
 from coverslip.viewers.fiji.scene import Scene
 from coverslip.viewers.fiji.window import HyperstackWindow
-from coverslip.viewers.server import LayerSnapshot
+from coverslip.viewers.snapshot import LayerSnapshot
 
 __all__ = ["Desktop", "show_gateway"]
 

@@ -37,7 +37,7 @@ class EventThread:
             def __init__(self, call: Callable[[], Any], future: Future[Any]) -> None:
                 self.call, self.future = call, future
 
-            @jpype.JOverride  # type: ignore[untyped-decorator]
+            @jpype.JOverride  # type: ignore[untyped-decorator]  # JPype has no types
             def run(self) -> None:
                 try:
                     self.future.set_result(self.call())

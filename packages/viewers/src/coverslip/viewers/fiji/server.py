@@ -21,7 +21,8 @@ from coverslip.viewers.fiji.bursts import Burst
 from coverslip.viewers.fiji.choice import Choice, ImageJUnavailable, choose
 from coverslip.viewers.fiji.macros import Macros
 from coverslip.viewers.messages import RunMacro
-from coverslip.viewers.server import Arrival, LayerSnapshot, ViewerServer
+from coverslip.viewers.server import Arrival, ViewerServer
+from coverslip.viewers.snapshot import LayerSnapshot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -236,6 +237,7 @@ class FijiViewerServer(ViewerServer):
         plane: Any = self._pixels.put(view, rgb=view.ndim == 3)
         if plane.lost:
             self._losses.count(plane.lost)
+        # A stand-in with an array's shape, dtype and size, which is all that the base looks at.
         return plane  # type: ignore[no-any-return]
 
     def measure(self, placement: Placement, pixels: NDArray[Any]) -> tuple[float, float] | None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from coverslip.viewers.ending import StoppingOnSignals
 from coverslip.viewers.errors import NotInstalled
-from coverslip.viewers.server import Arrival, LayerSnapshot, ViewerServer
+from coverslip.viewers.server import Arrival, ViewerServer
+from coverslip.viewers.snapshot import LayerSnapshot
 
 if TYPE_CHECKING:
     from coverslip.viewers.napari.window import LiveWindow
@@ -91,7 +92,7 @@ class NapariViewerServer(ViewerServer):
         return True
 
     def _show_until_stopped(self) -> None:
-        from qtpy.QtCore import QObject, Qt, QTimer, Signal  # type: ignore[attr-defined]
+        from qtpy.QtCore import QObject, Qt, QTimer, Signal  # type: ignore[attr-defined]  # as in bar
 
         class Wake(QObject):
             wanted = Signal()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coverslip.payload import natural_key
 from coverslip.viewers.napari.layers import LiveLayer
-from coverslip.viewers.server import LayerSnapshot
+from coverslip.viewers.snapshot import LayerSnapshot
 
 __all__ = ["snapshot_of"]
 
