@@ -17,7 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverslip.payload.errors import UnsupportedArray
-from coverslip.payload.schema import MAX_COMPONENTS, MAX_ORIGIN, MAX_PLANES, Source, Value
+from coverslip.payload.schema import (
+    MAX_COMPONENTS,
+    MAX_ORIGIN,
+    MAX_PLANES,
+    Display,
+    Source,
+    Value,
+    check_display,
+)
 
 __all__ = [
     "WIRE_DTYPES",
@@ -133,14 +141,15 @@ def as_source(
     step_name: str | None = None,
     step_index: SupportsIndex | None = None,
     modes: Mapping[str, str] | None = None,
+    display: Display | None = None,
 ) -> Source:
     """Return who made some planes and how they ask to be shown, within what a message may say.
 
     Raises
     ------
     UnsupportedArray
-        A name is empty, longer than 256 characters or not Unicode, or the index is no integer of
-        32 bits.
+        A name is empty, longer than 256 characters or not Unicode, the index is no integer of
+        32 bits, or a setting of `display` is out of its range.
     """
     try:
         given = {
@@ -148,10 +157,13 @@ def as_source(
             "step_name": step_name,
             "step_index": None if step_index is None else operator.index(step_index),
             "modes": dict(modes or {}),
+            # As plain data, so that what somebody constructed is checked as if it had arrived.
+            "display": msgspec.to_builtins(display or Display()),
         }
         source = msgspec.convert(given, Source)
-    except (TypeError, msgspec.ValidationError) as error:
-        raise UnsupportedArray(f"a plane's name or step: {error}") from None
+        check_display(source.display)
+    except (TypeError, ValueError) as error:  # msgspec's ValidationError is a ValueError
+        raise UnsupportedArray(f"a plane's name, step or display: {error}") from None
     for text in (source.name, source.step_name, *source.modes):
         _unicode("a plane's name or step", text or "")
     return source

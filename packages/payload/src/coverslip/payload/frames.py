@@ -14,7 +14,7 @@ import msgspec
 
 from coverslip.payload.arrays import WIRE_DTYPES
 from coverslip.payload.errors import InvalidMessage
-from coverslip.payload.schema import Batch, Inline, Offer, Plane
+from coverslip.payload.schema import Batch, Inline, Offer, Plane, check_display
 
 __all__ = [
     "MAX_HEADER",
@@ -86,6 +86,10 @@ def decode(frames: Sequence[Frame]) -> Batch:
         batch = _batches.decode(header)
     except _MALFORMED as error:
         raise InvalidMessage(f"a header that is no batch: {error}") from error
+    try:
+        check_display(batch.source.display)
+    except ValueError as error:
+        raise InvalidMessage(str(error)) from None
     used: set[int] = set()
     slots: set[int] = set()
     for number, plane in enumerate(batch.planes):

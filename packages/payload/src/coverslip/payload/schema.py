@@ -7,7 +7,8 @@ new field with a default keeps the tag, anything else gets a new one.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+import math
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
@@ -17,6 +18,7 @@ __all__ = [
     "MAX_PLANES",
     "ArenaAddress",
     "Batch",
+    "Display",
     "Inline",
     "MemfdAddress",
     "Offer",
@@ -27,6 +29,7 @@ __all__ = [
     "Source",
     "Value",
     "WindowsAddress",
+    "check_display",
 ]
 
 MAX_PLANES = 65_536
@@ -67,6 +70,44 @@ class Inline(Struct, frozen=True, tag="inline"):
 Pixels: TypeAlias = Slot | Inline
 
 
+class Display(Struct, frozen=True, omit_defaults=True):
+    """How planes ask to be drawn.
+
+    What is missing is the viewer's choice; what the user has touched stays the user's, whatever a
+    later plane asks for.
+
+    `colormap` is a napari colormap or an ImageJ LUT. `scale` is the distance between two
+    neighbours on an axis (``y``, ``x`` or a component), in `unit`. `pad` shows planes of several
+    sizes in one layer, each in the corner of the largest; otherwise each size has a layer of its
+    own. `dimensions` puts a component on an axis of a hyperstack, for a viewer that has such axes.
+    """
+
+    colormap: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    contrast_limits: tuple[float, float] | None = None
+    opacity: Annotated[float, Meta(ge=0, le=1)] | None = None
+    blending: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    scale: Annotated[dict[_Name, Annotated[float, Meta(gt=0)]], Meta(max_length=34)] = field(
+        default_factory=dict
+    )
+    unit: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    pad: bool = False
+    dimensions: Annotated[dict[_Name, Literal["c", "z", "t"]], Meta(max_length=32)] = field(
+        default_factory=dict
+    )
+
+
+def check_display(display: Display) -> None:
+    """Raise ValueError where two numbers of `display` do not go together, or one is not finite."""
+    limits = display.contrast_limits
+    if limits is not None and not (math.isfinite(limits[1] - limits[0]) and limits[0] < limits[1]):
+        raise ValueError(
+            f"contrast_limits {limits} are not two finite numbers, the lower one first"
+        )
+    for axis, step in display.scale.items():
+        if not math.isfinite(step):
+            raise ValueError(f"scale[{axis[:64]!r}] is {step}, not a finite number")
+
+
 class Source(Struct, frozen=True, omit_defaults=True):
     """Which step of which pipeline made the planes, and how they ask to be shown.
 
@@ -80,6 +121,7 @@ class Source(Struct, frozen=True, omit_defaults=True):
     modes: Annotated[dict[_Name, Annotated[str, Meta(max_length=16)]], Meta(max_length=32)] = field(
         default_factory=dict
     )
+    display: Display = Display()
 
 
 class Plane(Struct, frozen=True, omit_defaults=True):
