@@ -1,40 +1,39 @@
-"""Planes from one process's array into another's memory: ours beside what else there is."""
+"""What a plane costs: rate, hold, CPU and latency, the same for every way to send it."""
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from multiprocessing.shared_memory import SharedMemory
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
-import numpy as np
-import zmq
-from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks import receiver
-from coverslip.payload import Source, kept
-from coverslip.transport import Endpoint
-from coverslip.viewers.stream import Image, Stream
-from coverslip.viewers.target import RemoteTarget
+from benchmarks import ways
+from benchmarks.ways import Way
 
-SOURCES = 256 << 20
-"""Bytes of planes to send from in turn."""
+__all__ = ["latency_table", "rate_table"]
 
-FLUSH_TIMEOUT = 60.0
-PIPE_TIMEOUT = 60.0
 PACE = 400.0
-"""Planes a second where latency is measured: far below what any of them can carry."""
+"""Planes a second where latency is measured: below what a viewer of ours can take."""
+
+_WARM = 32
+_LONGEST = 4.0
+"""Seconds that a paced run may take: a way that cannot keep the pace is given up there."""
+
+MakeWay = Callable[[], AbstractContextManager[Way]]
+
+REUSED = "memcpy, reused memory"
+FRESH = "memcpy, fresh huge pages"
+COMPUTED = "ours, np.add and copied in"
+IN_PLACE = "ours, np.add(out=allocate())"
 
 
-class Measured(NamedTuple):
-    """What one way of sending costs."""
+class Rate(NamedTuple):
+    """What one way of sending costs, as fast as it goes."""
 
     seconds: float
     """Per plane, from the first plane's call to the last plane in the receiver's memory."""
@@ -44,236 +43,138 @@ class Measured(NamedTuple):
     """CPU seconds per plane, both processes."""
 
 
-def planes_of(edge: int) -> list[NDArray[np.uint16]]:
-    """Return different planes, more than a cache holds: what a pipeline computes is not there."""
-    noise = np.random.default_rng(3)
-    count = max(4, min(64, SOURCES // (edge * edge * 2)))
-    return [noise.integers(0, 4096, (edge, edge), np.uint16) for _ in range(count)]
+class Latency(NamedTuple):
+    """Seconds at `PACE` planes a second."""
+
+    p50: float
+    p99: float
+    worst: float
+    """From the call to the plane in the receiver's memory."""
+    held: float
+    """Median time in the call."""
+    pace: float
+    """Planes a second that were sent in fact."""
 
 
-@contextmanager
-def process(target: Callable[..., None], *args: Any) -> Iterator[Connection]:
-    """Run a receiving end in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=target, args=(theirs, *args))
-    child.start()
-    try:
-        yield ours
-    finally:
-        ours.send("stop")
-        child.join(PIPE_TIMEOUT)
-        if child.is_alive():
-            child.kill()
-            child.join()
+def every_way(edge: int, count: int) -> dict[str, MakeWay]:
+    """Return the ways that are compared, ours last."""
+    return {
+        REUSED: lambda: ways.memcpy(edge),
+        FRESH: lambda: ways.memcpy(edge, keep=count + _WARM),
+        "a fresh segment an image": lambda: ways.segments(edge),
+        "two slots and a pipe, bare": lambda: ways.handoff(edge),
+        "inline over ipc": lambda: ways.inline(edge, "ipc"),
+        "inline over TCP": lambda: ways.inline(edge, "tcp"),
+        "ours, copied in": lambda: ways.ours(edge),
+        "ours, copied in, all kept": lambda: ways.ours(edge, keep=count + _WARM),
+        COMPUTED: lambda: ways.computed(edge, in_place=False),
+        IN_PLACE: lambda: ways.computed(edge, in_place=True),
+    }
 
 
-def receive(pipe: Connection) -> Any:
-    """Return the child's answer, within a deadline."""
-    if not pipe.poll(PIPE_TIMEOUT):
-        raise TimeoutError(f"the receiving process said nothing for {PIPE_TIMEOUT:g} s")
-    return pipe.recv()
-
-
-def memcpy(edge: int, count: int, *, fresh: bool = False) -> Measured:
-    """Copy planes within this process: the floor. `fresh` keeps each in new huge pages."""
-    sources = planes_of(edge)
-    reused = np.zeros_like(sources[0])
-    keep = []
-    if fresh:
-        receiver.touch(count * reused.nbytes)
-    began, cpu = time.monotonic_ns(), time.process_time()
-    for number in range(count):
-        target = kept(reused.shape, reused.dtype) if fresh else reused
-        np.copyto(target, sources[number % len(sources)])
-        if fresh:
-            keep.append(target)
-    seconds = (time.monotonic_ns() - began) / 1e9 / count
-    return Measured(seconds, seconds, (time.process_time() - cpu) / count)
-
-
-def segments(edge: int, count: int) -> Measured:
-    """Send a fresh shared-memory segment an image, unlinked by the receiver."""
-    sources = planes_of(edge)
-    with process(receiver.serve_segments) as pipe:
-        receive(pipe)
-        held = []
-        began, cpu, last, theirs = time.monotonic_ns(), time.process_time(), 0, 0.0
-        first = None
-        waiting = 0
-        for number in range(count):
-            source = sources[number % len(sources)]
-            call = time.perf_counter()
-            segment = SharedMemory(create=True, size=source.nbytes)
-            np.copyto(np.ndarray(source.shape, source.dtype, buffer=segment.buf), source)
-            pipe.send((segment.name, source.shape))
-            segment.close()
-            held.append(time.perf_counter() - call)
-            waiting += 1
-            while waiting > 8 or (waiting and number == count - 1):
-                last, theirs = receive(pipe)
-                first = theirs if first is None else first
-                waiting -= 1
-        cpu = time.process_time() - cpu + theirs - (first or 0.0)
-    return Measured((last - began) / 1e9 / count, statistics.median(held), cpu / count)
-
-
-def handoff(edge: int, count: int, slots: int = 2) -> Measured:
-    """Copy into and out of two kept slots, told by a byte on a pipe: this machine's ceiling."""
-    sources = planes_of(edge)
-    shape = sources[0].shape
-    segment = SharedMemory(create=True, size=sources[0].nbytes * slots)
-    planes = np.ndarray((slots, *shape), np.uint16, buffer=segment.buf)
-    planes[...] = 0
-    held = []
-    try:
-        with process(receiver.serve_handoff, segment.name, shape, slots) as pipe:
-            pipe.recv_bytes()
-            free = list(range(slots))
-            began, cpu = time.monotonic_ns(), time.process_time()
-            for number in range(count):
-                call = time.perf_counter()
-                slot = free.pop() if free else pipe.recv_bytes()[0]
-                np.copyto(planes[slot], sources[number % len(sources)])
-                pipe.send_bytes(bytes([slot]))
-                held.append(time.perf_counter() - call)
-            for _ in range(slots - len(free)):
-                pipe.recv_bytes()
-            seconds = (time.monotonic_ns() - began) / 1e9 / count
-            cpu = time.process_time() - cpu
-            pipe.send_bytes(b"stop")
-            _, theirs = receive(pipe)
-    finally:
-        del planes
-        segment.close()
-        segment.unlink()
-    # The child's share includes its start: it is left out of what is compared.
-    return Measured(seconds, statistics.median(held), (cpu + theirs) / count)
-
-
-def inline(edge: int, count: int, scheme: str) -> Measured:
-    """Plain ZeroMQ, pixels in the message, no keys."""
-    sources: list[Any] = list(planes_of(edge))
-    with tempfile.TemporaryDirectory() as folder:
-        where = f"ipc://{Path(folder, 'bench')}" if scheme == "ipc" else "tcp://127.0.0.1:*"
-        with (
-            process(receiver.serve_inline, where) as pipe,
-            zmq.Context() as context,
-            context.socket(zmq.PUSH) as socket,
-        ):
-            socket.sndhwm = 4
-            socket.linger = 0
-            socket.connect(receive(pipe))
-            held: list[float] = []
-            before = 0.0
-            for rounds in (8, count):
-                pipe.send(rounds)
-                held.clear()
-                began, cpu = time.monotonic_ns(), time.process_time()
-                for number in range(rounds):
-                    call = time.perf_counter()
-                    socket.send(sources[number % len(sources)], copy=False)
-                    held.append(time.perf_counter() - call)
-                last, theirs = receive(pipe)
-                spent = time.process_time() - cpu + theirs - before
-                before = theirs
-    return Measured((last - began) / 1e9 / count, statistics.median(held), spent / count)
-
-
-class Ours:
-    """A stream to a `Receiver` in a process of its own, keys on."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self.pipe = pipe
-        self.stream = Stream([RemoteTarget(Endpoint.from_url(receive(pipe)))], limit=60.0)
-        self.source = Source()
-
-    def show(self, plane: NDArray[Any], sent: int = 0) -> None:
-        """Send one plane as `View.show` does."""
-        self.stream.send([Image({"sent": sent}, plane)], self.source)
-
-    def settle(self) -> tuple[int, list[int], float]:
-        """Wait until all is received; return when the last was, latencies, and CPU so far."""
-        delivery = self.stream.flush(FLUSH_TIMEOUT)
-        if delivery.shown != delivery.sent:
-            raise RuntimeError(f"{delivery}: {self.stream.statistics().reasons}")
-        self.pipe.send("times")
-        last, latencies, cpu = receive(self.pipe)
-        return last, latencies, cpu
-
-
-@contextmanager
-def ours(keep: int = 0) -> Iterator[Ours]:
-    """Set up `Ours`, warm."""
-    with process(receiver.serve_ours, keep) as pipe:
-        sender = Ours(pipe)
-        try:
-            yield sender
-        finally:
-            sender.stream.close(0.0)
-
-
-def copied_in(edge: int, count: int, *, keep: bool = False) -> Measured:
-    """Ours: `show` of an array of the caller's."""
-    sources = planes_of(edge)
-    with ours((count + 32) * sources[0].nbytes if keep else 0) as sender:
-        for number in range(32):
-            sender.show(sources[number % len(sources)])
-        _, _, before = sender.settle()
+def rate(make: MakeWay, count: int) -> Rate:
+    """Send `count` planes as fast as it goes, after some to warm up."""
+    with make() as way:
+        for number in range(_WARM):
+            way.send(number, 0)
+        before = way.settle().cpu
         held = []
         began, cpu = time.monotonic_ns(), time.process_time()
         for number in range(count):
-            call = time.perf_counter()
-            sender.show(sources[number % len(sources)])
-            held.append(time.perf_counter() - call)
-        last, _, theirs = sender.settle()
-        cpu = time.process_time() - cpu + theirs - before
-    return Measured((last - began) / 1e9 / count, statistics.median(held), cpu / count)
+            call = time.monotonic_ns()
+            way.send(number, call)
+            held.append(time.monotonic_ns() - call)
+        settled = way.settle()
+        cpu = time.process_time() - cpu + settled.cpu - before
+    return Rate((settled.last - began) / 1e9 / count, statistics.median(held) / 1e9, cpu / count)
 
 
-def computed(edge: int, count: int, *, in_place: bool) -> Measured:
-    """Ours: the sum of two planes, computed in a slot or computed and then copied in."""
-    sources = planes_of(edge)
-    with ours() as sender:
-        result = np.zeros_like(sources[0])
-
-        def one(number: int) -> None:
-            a, b = sources[number % len(sources)], sources[(number + 1) % len(sources)]
-            if in_place:
-                slot = sender.stream.allocate(a.shape, a.dtype)
-                sender.show(np.add(a, b, out=slot))
-            else:
-                sender.show(np.add(a, b, out=result))
-
-        for number in range(32):
-            one(number)
-        _, _, before = sender.settle()
-        held = []
-        began, cpu = time.monotonic_ns(), time.process_time()
-        for number in range(count):
-            call = time.perf_counter()
-            one(number)
-            held.append(time.perf_counter() - call)
-        last, _, theirs = sender.settle()
-        cpu = time.process_time() - cpu + theirs - before
-    return Measured((last - began) / 1e9 / count, statistics.median(held), cpu / count)
-
-
-def latency(edge: int, count: int) -> tuple[list[float], list[float]]:
-    """Return seconds from `show` to the receiver's memory, and in `show`, at `PACE` a second."""
-    sources = planes_of(edge)
+def latency(make: MakeWay, count: int) -> Latency:
+    """Send up to `count` planes at `PACE`, after some to warm up."""
     pause = threading.Event()
     held = []
-    with ours() as sender:
-        for number in range(32):
-            sender.show(sources[number % len(sources)])
-        sender.settle()
-        due = time.monotonic()
+    with make() as way:
+        for number in range(_WARM):
+            way.send(number, 0)
+        way.settle()
+        began = due = time.monotonic()
         for number in range(count):
             due += 1 / PACE
             pause.wait(max(0.0, due - time.monotonic()))
-            began = time.monotonic_ns()
-            sender.show(sources[number % len(sources)], began)
-            held.append((time.monotonic_ns() - began) / 1e9)
-        _, latencies, _ = sender.settle()
-    return [value / 1e9 for value in latencies], held
+            call = time.monotonic_ns()
+            way.send(number, call)
+            held.append(time.monotonic_ns() - call)
+            if time.monotonic() > began + _LONGEST:
+                break
+        took = time.monotonic() - began
+        found = sorted(way.settle().latencies)
+    p50, p99, worst = (
+        found[min(len(found) - 1, int(len(found) * part))] / 1e9 for part in (0.5, 0.99, 1)
+    )
+    return Latency(p50, p99, worst, statistics.median(held) / 1e9, len(held) / took)
+
+
+def rate_table(console: Console, edge: int, count: int, rounds: int) -> None:
+    """Print rates, holds and CPU beside memcpy; rounds are interleaved, so drift is shared."""
+    makers = every_way(edge, count)
+    found: dict[str, list[Rate]] = {name: [] for name in makers}
+    for _ in range(rounds):
+        for name, make in makers.items():
+            found[name].append(rate(make, count))
+    usual = {
+        name: Rate(*(statistics.median(column) for column in zip(*rows, strict=True)))
+        for name, rows in found.items()
+    }
+    best = {name: min(row.seconds for row in rows) for name, rows in found.items()}
+    size = edge * edge * 2
+    table = _table(
+        f"{count} planes of {edge} x {edge} uint16, median of {rounds} rounds",
+        ["ms a plane", "GB/s", "of memcpy", "at best", "of fresh", "held ms", "CPU ms"],
+    )
+    for name, row in usual.items():
+        table.add_row(
+            name,
+            f"{row.seconds * 1e3:.3f}",
+            f"{size / row.seconds / 1e9:.2f}",
+            f"{usual[REUSED].seconds / row.seconds:.2f}",
+            f"{best[REUSED] / best[name]:.2f}",
+            f"{usual[FRESH].seconds / row.seconds:.2f}",
+            f"{row.held * 1e3:.3f}",
+            f"{row.cpu * 1e3:.3f}",
+        )
+    console.print(table)
+    gain = best[COMPUTED] / best[IN_PLACE]
+    console.print(
+        f"computing in place over computing and copying in, best of each: {gain:.2f} x the rate\n"
+    )
+
+
+def latency_table(console: Console, edge: int, count: int, rounds: int) -> None:
+    """Print percentiles from the call to the receiver's memory; the medians of the rounds."""
+    makers = every_way(edge, count)
+    found: dict[str, list[Latency]] = {name: [] for name in makers}
+    for _ in range(rounds):
+        for name, make in makers.items():
+            found[name].append(latency(make, count))
+    table = _table(
+        f"call to the receiver's memory, {edge} x {edge}, {PACE:g} planes a second asked for",
+        ["p50 ms", "p99 ms", "worst ms", "call p50 ms", "x memcpy", "planes/s"],
+    )
+    floor = statistics.median(row.held for row in found[REUSED])
+    for name, rows in found.items():
+        row = Latency(*(statistics.median(column) for column in zip(*rows, strict=True)))
+        table.add_row(
+            name,
+            *(f"{seconds * 1e3:.3f}" for seconds in row[:4]),
+            f"{row.held / floor:.2f}",
+            f"{row.pace:.0f}",
+        )
+    console.print(table)
+
+
+def _table(title: str, columns: list[str]) -> Table:
+    table = Table(title=title)
+    table.add_column("")
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    return table

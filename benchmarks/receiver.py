@@ -7,6 +7,7 @@ decodes, copies and projects, and settles what it has. What it adds is a clock.
 from __future__ import annotations
 
 import mmap
+import struct
 import threading
 import time
 from multiprocessing.connection import Connection
@@ -50,7 +51,7 @@ class Receiver(ViewerServer):
         # Called when the pixels lie in this process's memory: that is where the clock stops.
         self.last = time.monotonic_ns()
         sent = placement.coordinates.get("sent")
-        if isinstance(sent, int) and sent:
+        if isinstance(sent, int):
             self.latencies.append(self.last - sent)
 
     def insert(self, arrival: Arrival) -> None:
@@ -103,49 +104,93 @@ def serve_ours(pipe: Connection, keep: int) -> None:
         ticker.join()
 
 
+class Clock:
+    """When planes came, for a receiving end that is not ours."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self._latencies: list[int] = []
+
+    def came(self, sent: int) -> None:
+        """Note that a plane, sent at `sent`, lies in memory here."""
+        self.last = time.monotonic_ns()
+        self._latencies.append(self.last - sent)
+
+    def times(self) -> tuple[int, list[int], float]:
+        """Return what `ways.Settled` is made of; the latencies only once."""
+        latencies, self._latencies = self._latencies, []
+        return self.last, latencies, time.process_time()
+
+
 def serve_segments(pipe: Connection) -> None:
     """Copy each named segment into one buffer and unlink it, as older systems did."""
     pipe.send("ready")
+    clock = Clock()
     buffer: NDArray[Any] | None = None
     while (message := pipe.recv()) != "stop":
-        name, shape = message
+        if message == "times":
+            pipe.send(clock.times())
+            continue
+        name, shape, sent = message
         segment = SharedMemory(name)
         view = np.ndarray(shape, np.uint16, buffer=segment.buf)
         if buffer is None or buffer.shape != view.shape:
             buffer = np.zeros(shape, np.uint16)
         np.copyto(buffer, view)
+        clock.came(sent)
         del view
         segment.close()
         segment.unlink()
-        pipe.send((time.monotonic_ns(), time.process_time()))
+        pipe.send("read")
 
 
-def serve_handoff(pipe: Connection, name: str, shape: tuple[int, ...], slots: int) -> None:
-    """Copy slots of one kept segment, each told by one byte on a pipe: no message, no key."""
+def serve_handoff(pipe: Connection, name: str, shape: tuple[int, ...]) -> None:
+    """Copy slots of one kept segment, each told by a word on a pipe: no message, no key."""
     segment = SharedMemory(name)
-    planes = np.ndarray((slots, *shape), np.uint16, buffer=segment.buf)
-    buffer = np.zeros(shape, np.uint16)
-    pipe.send_bytes(b"ready")
-    while (slot := pipe.recv_bytes()) != b"stop":
-        np.copyto(buffer, planes[slot[0]])
-        pipe.send_bytes(slot)
-    pipe.send((time.monotonic_ns(), time.process_time()))
-    pipe.recv()
+    planes = np.ndarray(shape, np.uint16, buffer=segment.buf)
+    buffer = np.zeros(shape[1:], np.uint16)
+    clock = Clock()
+    pipe.send("ready")
+    while (message := pipe.recv()) != "stop":
+        if message == "times":
+            pipe.send(clock.times())
+            continue
+        slot, sent = message
+        np.copyto(buffer, planes[slot])
+        clock.came(sent)
+        pipe.send(slot)
     del planes
     segment.close()
 
 
 def serve_inline(pipe: Connection, endpoint: str) -> None:
-    """Copy each frame of a PULL socket into one buffer."""
-    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+    """Copy each plane of a PULL socket into one buffer; asked by how many there must be."""
+    clock = Clock()
+    received = 0
+    buffer: NDArray[Any] | None = None
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.PULL) as socket,
+    ):
         socket.rcvhwm = 4
         socket.bind(endpoint)
         pipe.send(bytes(socket.getsockopt(zmq.LAST_ENDPOINT)).decode().rstrip("\0"))
-        while (planes := pipe.recv()) != "stop":
-            buffer: NDArray[Any] | None = None
-            for _ in range(planes):
+        poller = zmq.Poller()
+        poller.register(socket, zmq.POLLIN)
+        poller.register(pipe.fileno(), zmq.POLLIN)
+        wanted: int | str | None = None
+        while wanted != "stop":
+            ready = dict(poller.poll())
+            if socket in ready:
+                (sent,) = struct.unpack("<q", socket.recv())
                 frame = np.frombuffer(socket.recv(copy=False).buffer, np.uint16)
                 if buffer is None:
                     buffer = np.zeros_like(frame)
                 np.copyto(buffer, frame)
-            pipe.send((time.monotonic_ns(), time.process_time()))
+                clock.came(sent)
+                received += 1
+            if pipe.fileno() in ready:
+                wanted = pipe.recv()
+            if wanted == received:
+                pipe.send(clock.times())
+                wanted = None
