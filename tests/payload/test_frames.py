@@ -70,8 +70,8 @@ def test_an_unknown_field_is_left_alone() -> None:
     [
         ({"shape": [4]}, "length"),
         ({"shape": [4, 5, 3]}, "rgb"),
-        ({"shape": [4, -5]}, ">= 1"),
-        ({"shape": [0, 5]}, ">= 1"),
+        ({"shape": [4, -5]}, ">= 0"),
+        ({"shape": [0, 5]}, "shape"),
         ({"shape": [4, 2**40]}, "2147483647"),
         ({"shape": [2**31 - 1, 2**31 - 1]}, "bytes"),
         ({"shape": [2**64 - 1, 5]}, "no batch"),

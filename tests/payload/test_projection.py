@@ -48,7 +48,7 @@ def at(
 
 
 def insert(projection: Projection, placement: Placement, origin: str = "") -> Change:
-    pixels = np.zeros(placement.layer.shape, placement.layer.dtype)
+    pixels = np.zeros([extent or 0 for extent in placement.layer.shape], placement.layer.dtype)
     return projection.insert(placement, pixels, origin)
 
 

@@ -27,6 +27,7 @@ class HeadlessServer(ViewerServer):
 
     kind = "headless"
     default_port = 5580
+    kinds = frozenset({"image", "labels", "points", "shapes", "tracks", "rois"})
 
     def __init__(self, *, slow: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
@@ -52,10 +53,10 @@ class HeadlessServer(ViewerServer):
         return [
             LayerSnapshot(
                 name=layer.name,
-                kind="image",
+                kind=layer.key.kind,
                 axes=(*layer.key.axes, "y", "x"),
                 labels={axis.name: tuple(axis) for axis in axes if axis.name in layer.key.axes},
-                shape=layer.key.shape,
+                shape=layer.store.shape,
                 dtype=layer.key.dtype,
                 contrast_limits=None,
                 planes=[

@@ -142,6 +142,7 @@ def as_source(
     step_index: SupportsIndex | None = None,
     modes: Mapping[str, str] | None = None,
     display: Display | None = None,
+    replace: str = "",
 ) -> Source:
     """Return who made some planes and how they ask to be shown, within what a message may say.
 
@@ -159,6 +160,7 @@ def as_source(
             "modes": dict(modes or {}),
             # As plain data, so that what somebody constructed is checked as if it had arrived.
             "display": msgspec.to_builtins(display or Display()),
+            "replace": replace,
         }
         source = msgspec.convert(given, Source)
         check_display(source.display)

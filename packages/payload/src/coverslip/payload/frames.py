@@ -1,7 +1,8 @@
 """Messages to frames and back: ``[header, buffer, buffer, ...]``, pixels never in the header.
 
 What comes out of `decode` holds in itself: sizes agree, frames exist, numbers are finite.
-Whether a slot lies inside its arena only the reader of that arena can say.
+Whether a slot lies inside its arena only the reader of that arena can say, and what a table of
+annotations holds only `coverslip.payload.annotations.check_table`, once it was copied.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from coverslip.payload.annotations import check_kind
 from coverslip.payload.arrays import WIRE_DTYPES
 from coverslip.payload.errors import InvalidMessage
 from coverslip.payload.schema import Batch, Inline, Offer, Plane, check_display
@@ -103,7 +105,9 @@ def decode(frames: Sequence[Frame]) -> Batch:
 
 
 def plane_nbytes(plane: Plane) -> int:
-    """Return the bytes that the plane's shape and dtype ask for.
+    """Return the bytes that the plane takes in a slot or a frame.
+
+    It is what shape and dtype ask for, and one for a table without rows: no slot is empty.
 
     Raises
     ------
@@ -113,7 +117,7 @@ def plane_nbytes(plane: Plane) -> int:
     dtype = WIRE_DTYPES.get(plane.dtype)
     if dtype is None:
         raise InvalidMessage(f"dtype {plane.dtype!r}, not one of {', '.join(WIRE_DTYPES)}")
-    return math.prod(plane.shape) * dtype.itemsize
+    return math.prod(plane.shape) * dtype.itemsize or 1
 
 
 def pixels_of(plane: Plane, frames: Sequence[Frame]) -> memoryview:
@@ -159,8 +163,7 @@ def _nbytes(frame: Frame) -> int:
 
 def _check(plane: Plane, frames: Sequence[Frame], used: set[int], slots: set[int]) -> None:
     shape = plane.shape
-    if plane.rgb != (len(shape) == 3) or (plane.rgb and shape[2] not in (3, 4)):
-        raise InvalidMessage(f"shape {shape} with rgb={plane.rgb}: (y, x) or (y, x, 3 or 4)")
+    check_kind(plane)
     expected = plane_nbytes(plane)
     pixels = plane.pixels
     if isinstance(pixels, Inline):

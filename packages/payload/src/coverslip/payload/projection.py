@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from coverslip.payload.annotations import TABLES, positions, table_columns
 from coverslip.payload.axes import Axes, canonical_rank
 from coverslip.payload.errors import InvalidMessage
-from coverslip.payload.schema import Source, Value
+from coverslip.payload.schema import Display, Kind, Source, Value
 from coverslip.payload.store import Coordinates, PlaneStore
 
 __all__ = ["Change", "Layer", "LayerKey", "Mode", "Placement", "Projection", "place"]
@@ -47,9 +48,13 @@ class LayerKey(msgspec.Struct, frozen=True, cache_hash=True):
     """The components that make the layer, sorted by name."""
     axes: tuple[str, ...]
     """The axes that every plane of the layer has, in canonical order."""
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
+    """Of every plane; None for an extent in which they may differ."""
     dtype: str
     rgb: bool
+    kind: Kind = "image"
+    along: tuple[str, ...] = ()
+    """The axes that the rows of the layer's tables stand on, each by itself."""
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +73,10 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """Components in mode STACK."""
     coordinates: dict[str, Value]
     """The plane's value on each axis of its layer: all components that do not make the layer."""
+    display: Display = Display()
+    """How the plane asks to be drawn."""
+    replace: str = ""
+    """Which replacement of the layer's planes it belongs to; empty for none."""
 
     @property
     def components(self) -> dict[str, Value]:
@@ -84,6 +93,9 @@ def place(
     rgb: bool,
     defaults: Mapping[str, Mode],
     own_layer: frozenset[Mode],
+    kind: Kind = "image",
+    along: tuple[str, ...] = (),
+    pads: bool = False,
 ) -> Placement:
     """Find a plane's layer and its place there, from the plane alone.
 
@@ -103,6 +115,12 @@ def place(
         The viewer's mode for a component that `source` says nothing of; STACK where absent.
     own_layer : frozenset of Mode
         The modes whose components make a layer in this viewer; all others become axes.
+    kind : str
+        What the plane is.
+    along : tuple of str
+        The axes that its rows stand on, if it is a table.
+    pads : bool
+        The viewer can show planes of several sizes in one layer, where `source` asks for that.
 
     Returns
     -------
@@ -114,9 +132,10 @@ def place(
         A mode is unknown, or a component is named as a plane's own axis.
     """
     by_mode: dict[Mode, dict[str, Value]] = {mode: {} for mode in Mode}
-    for name, value in components.items():
+    for name in (*components, *along):
         if name in ("y", "x"):
             raise InvalidMessage(f"component {name!r} is a plane's own axis: give it another name")
+    for name, value in components.items():
         by_mode[_mode(name, source, defaults)][name] = value
     own: dict[str, Value] = {}
     coordinates: dict[str, Value] = {}
@@ -124,6 +143,7 @@ def place(
         (own if mode in own_layer else coordinates).update(members)
     axes = tuple(sorted(coordinates, key=_axis_order))
     step = _step(source)
+    called = () if kind == "image" else (kind.capitalize(),)
     return Placement(
         layer=LayerKey(
             name=source.name,
@@ -131,16 +151,20 @@ def place(
             step=(None, None) if source.name else (source.step_name, source.step_index),
             components=tuple(sorted(own.items())),
             axes=axes,
-            shape=tuple(shape),
+            shape=_common_shape(shape, kind, len(along), pad=pads and source.display.pad),
             dtype=np.dtype(dtype).str,
             rgb=rgb,
+            kind=kind,
+            along=along,
         ),
-        name=source.name or "_".join(filter(None, (step, _describe(own)))) or "Image",
+        name=source.name or "_".join(filter(None, (step, _describe(own), *called))) or "Image",
         step=step,
         window=by_mode[Mode.SEPARATE],
         slice=by_mode[Mode.SLICE],
         stack=by_mode[Mode.STACK],
         coordinates={name: coordinates[name] for name in axes},
+        display=source.display,
+        replace=source.replace,
     )
 
 
@@ -155,7 +179,7 @@ class _Provenance(NamedTuple):
 class Layer:
     """One layer: its key, its name among all layers, and its planes. Owned by the projection."""
 
-    __slots__ = ("_came_from", "components", "key", "name", "store")
+    __slots__ = ("_came_from", "_replacement", "components", "key", "name", "store")
 
     def __init__(self, placement: Placement, name: str) -> None:
         self.key = placement.layer
@@ -165,6 +189,7 @@ class Layer:
         """The components that make the layer."""
         self.store = PlaneStore(self.key.axes, self.key.shape, np.dtype(self.key.dtype))
         self._came_from: dict[Coordinates, _Provenance] = {}
+        self._replacement = ""
 
     def __repr__(self) -> str:
         return f"Layer({self.name!r}, {self.store!r})"
@@ -172,6 +197,10 @@ class Layer:
     def _put(
         self, placement: Placement, pixels: NDArray[Any], origin: str
     ) -> tuple[bool, tuple[str, str] | None]:
+        if placement.replace and placement.replace != self._replacement:
+            self._replacement = placement.replace
+            self.store.clear()
+            self._came_from.clear()
         key = self.store.key(placement.coordinates)
         replaced = self.store.put(key, pixels) is not None
         new = _Provenance(placement.step, origin)
@@ -254,7 +283,12 @@ class Projection:
         if created:
             self._layers[placement.layer] = layer
         self.collisions += collision is not None
-        return Change(layer, created, self.axes.see(placement.coordinates), replaced, collision)
+        grown = dict.fromkeys(self.axes.see(placement.coordinates))
+        along = placement.layer.along
+        for column, name in enumerate(along, start=-len(along) - 2):
+            for value in positions(pixels, column):
+                grown.update(dict.fromkeys(self.axes.see({name: value})))
+        return Change(layer, created, tuple(grown), replaced, collision)
 
     def remove(self, layer: Layer) -> None:
         """Forget a layer and its planes; the axes stay until the last layer is gone."""
@@ -282,6 +316,16 @@ class Projection:
         while unique in taken:
             unique, count = f"{name} {count}", count + 1
         return unique
+
+
+def _common_shape(
+    shape: tuple[int, ...], kind: Kind, along: int, *, pad: bool
+) -> tuple[int | None, ...]:
+    """Return the shape that all planes of a layer have, None where they may differ."""
+    columns = table_columns(kind, along)
+    if columns is not None:
+        return (None, columns)
+    return (None, None, *shape[2:]) if pad else tuple(shape)
 
 
 def _mode(name: str, source: Source, defaults: Mapping[str, Mode]) -> Mode:
@@ -314,13 +358,17 @@ def _describe(components: Mapping[str, Value]) -> str:
 
 def _difference(new: LayerKey, other: LayerKey) -> str:
     """Say what tells a layer from its namesake: components, axes, plane shape, dtype, in words."""
+    if new.kind != other.kind:
+        return new.kind
     words = []
     if own := dict(sorted(set(new.components) - set(other.components))):
         words.append(_describe(own))
     words += [f"no {name}" for name in other.axes if name not in new.axes]
     words += [f"with {name}" for name in new.axes if name not in other.axes]
-    if new.shape[:2] != other.shape[:2]:
-        words.append(f"{new.shape[1]} x {new.shape[0]}")
+    words += [f"by {name}" for name in new.along if name not in other.along]
+    if new.shape[:2] != other.shape[:2] and new.kind not in TABLES:
+        padded = None in new.shape[:2]
+        words.append("padded" if padded else f"{new.shape[1]} x {new.shape[0]}")
     if new.rgb != other.rgb:
         words.append("RGB" if new.rgb else "no RGB")
     if new.dtype != other.dtype:

@@ -20,6 +20,7 @@ __all__ = [
     "Batch",
     "Display",
     "Inline",
+    "Kind",
     "MemfdAddress",
     "Offer",
     "Pixels",
@@ -36,11 +37,14 @@ MAX_PLANES = 65_536
 MAX_COMPONENTS = 32
 MAX_ORIGIN = 4096
 
+Kind: TypeAlias = Literal["image", "labels", "points", "shapes", "tracks", "rois"]
+"""What a plane is: a picture, or an annotation of one. See `coverslip.payload.annotations`."""
+
 Value: TypeAlias = str | int | float
 """A component's value: a well is text, a z index an integer, a time in seconds a float."""
 
 _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-_Extent = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_Extent = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _Text = Annotated[str, Meta(max_length=MAX_ORIGIN)]
 _WireValue = (
@@ -122,10 +126,17 @@ class Source(Struct, frozen=True, omit_defaults=True):
         default_factory=dict
     )
     display: Display = Display()
+    replace: Annotated[str, Meta(max_length=64)] = ""
+    """Names a replacement: what its layers held before the first plane of it goes away."""
 
 
 class Plane(Struct, frozen=True, omit_defaults=True):
-    """One picture: shape (y, x), or (y, x, 3 or 4) when `rgb`, C-contiguous and little-endian."""
+    """One picture or one table of annotations, C-contiguous and little-endian.
+
+    A picture (`kind` image or labels) has the shape (y, x), or (y, x, 3 or 4) when `rgb`; a table
+    has a row for each point, vertex or position and may have none. `along` names the components
+    that a table gives row by row, in the columns before y and x.
+    """
 
     shape: Annotated[tuple[_Extent, ...], Meta(min_length=2, max_length=3)]
     dtype: Annotated[str, Meta(min_length=3, max_length=3)]
@@ -135,6 +146,8 @@ class Plane(Struct, frozen=True, omit_defaults=True):
     )
     rgb: bool = False
     origin: _Text = ""
+    kind: Kind = "image"
+    along: Annotated[tuple[_Name, ...], Meta(max_length=MAX_COMPONENTS)] = ()
 
 
 class Batch(Struct, frozen=True, tag="batch/1"):

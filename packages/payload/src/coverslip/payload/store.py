@@ -26,17 +26,22 @@ class PlaneStore:
     ----------
     axes : tuple of str
         The axes that every plane of the layer has.
-    shape : tuple of int
-        Shape of every plane, ``(y, x)`` or ``(y, x, 3 | 4)``.
+    shape : tuple of int or None
+        Shape of every plane, ``(y, x)`` or ``(y, x, 3 | 4)``; None for an extent in which they may
+        differ: the size of padded planes, the rows of tables.
     dtype : numpy.dtype
         Data type of every plane.
     """
 
-    __slots__ = ("_planes", "axes", "dtype", "nbytes", "shape")
+    __slots__ = ("_fixed", "_planes", "axes", "dtype", "nbytes", "shape")
 
-    def __init__(self, axes: tuple[str, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, axes: tuple[str, ...], shape: tuple[int | None, ...], dtype: np.dtype[Any]
+    ) -> None:
         self.axes = axes
-        self.shape = shape
+        self._fixed = shape
+        self.shape = tuple(extent or 0 for extent in shape)
+        """Shape of the planes; where they differ, the largest extent that has come so far."""
         self.dtype = np.dtype(dtype)
         self.nbytes = 0
         """Bytes of all planes held."""
@@ -71,13 +76,15 @@ class PlaneStore:
         ValueError
             `pixels` differs in shape or dtype from the layer's planes, or `coordinates` in number.
         """
-        if pixels.shape != self.shape or pixels.dtype != self.dtype:
+        if not self._fits(pixels.shape) or pixels.dtype != self.dtype:
             raise ValueError(
-                f"a layer of {self.shape} {self.dtype} planes was handed one of {pixels.shape} "
+                f"a layer of {self._fixed} {self.dtype} planes was handed one of {pixels.shape} "
                 f"{pixels.dtype}: give it a layer of its own"
             )
         if len(coordinates) != len(self.axes):
             raise ValueError(f"axes {self.axes} need one value each, got {coordinates!r}")
+        if pixels.shape != self.shape:
+            self.shape = tuple(map(max, self.shape, pixels.shape))
         old = self._planes.get(coordinates)
         self._planes[coordinates] = pixels
         self.nbytes += pixels.nbytes - (0 if old is None else old.nbytes)
@@ -95,3 +102,9 @@ class PlaneStore:
         """Drop all planes."""
         self._planes.clear()
         self.nbytes = 0
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(self._fixed) and all(
+            fixed is None or fixed == extent
+            for fixed, extent in zip(self._fixed, shape, strict=True)
+        )

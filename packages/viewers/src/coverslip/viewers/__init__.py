@@ -25,6 +25,7 @@ from coverslip.viewers.errors import (
 from coverslip.viewers.fiji import FijiStreamVisualizer
 from coverslip.viewers.messages import LayerInfo, PlaneInfo
 from coverslip.viewers.napari import NapariStreamVisualizer
+from coverslip.viewers.rois import write_rois
 from coverslip.viewers.stream import Statistics, Stream
 from coverslip.viewers.view import View
 from coverslip.viewers.visualizer import StreamVisualizer
@@ -52,4 +53,5 @@ __all__ = [
     "connect",
     "viewer_kinds",
     "visualizer_class",
+    "write_rois",
 ]

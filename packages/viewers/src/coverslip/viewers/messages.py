@@ -46,7 +46,8 @@ class LayerInfo(msgspec.Struct, frozen=True, kw_only=True):
     name : str
         As the viewer shows it.
     kind : str
-        ``"image"`` for now; labels, points and shapes have their own.
+        ``"image"``, ``"labels"``, ``"points"``, ``"shapes"``, ``"tracks"`` or ``"rois"``. A plane
+        of the last four is a table, with a row for each point or vertex.
     axes : tuple of str
         Names of all axes in order, the last two always ``"y", "x"``
         (and ``"c"`` after them for RGB).

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from abc import abstractmethod
@@ -32,10 +33,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverslip.payload import (
+    TABLES,
     ArenaReader,
     ArenaUnreachable,
     Batch,
     InvalidMessage,
+    Kind,
     LayerKey,
     Mode,
     Offer,
@@ -44,6 +47,7 @@ from coverslip.payload import (
     Plane,
     Slot,
     StalePlane,
+    check_table,
     decode,
     decode_offer,
     kept,
@@ -94,10 +98,10 @@ class Arrival(NamedTuple):
     sequence: int
     placement: Placement
     pixels: NDArray[Any]
-    """``(y, x)`` or ``(y, x, c)``, owned by the viewer, read-only by agreement."""
+    """``(y, x)``, ``(y, x, c)`` or a table, owned by the viewer, read-only by agreement."""
     origin: str
     limits: tuple[float, float] | None
-    """What contrast the plane asks for; None for a plane of one value and for RGB."""
+    """What contrast the plane asks for; None for one of one value, for RGB and for annotations."""
 
 
 class _Source(NamedTuple):
@@ -125,6 +129,12 @@ class ViewerServer(ZMQServer):
 
     own_layer: ClassVar[frozenset[Mode]] = frozenset({Mode.SLICE, Mode.SEPARATE})
     """Modes that give a layer (a window) for each value of the component."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"image"})
+    """What it can show; a plane of another kind fails."""
+
+    pads: ClassVar[bool] = False
+    """Whether it can show planes of several sizes in one layer."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -246,17 +256,11 @@ class ViewerServer(ZMQServer):
         reader: ArenaReader | None,
         frames: list[memoryview],
     ) -> Arrival:
-        if isinstance(plane.pixels, Slot):
-            if reader is None:
-                raise InvalidMessage(
-                    "the plane lies in shared memory that this viewer has not open: "
-                    "the stream was told to send inline, detached, or its process ended"
-                )
-            with reader.lend(plane) as view:
-                pixels = self.hold(view, lent=True)
-        else:
-            view = np.frombuffer(pixels_of(plane, frames), dtype=plane.dtype).reshape(plane.shape)
-            pixels = self.hold(view, lent=False)
+        if plane.kind not in self.kinds:
+            raise InvalidMessage(f"a {self.kind} viewer shows no {plane.kind}")
+        pixels = self._take(plane, reader, frames)
+        if plane.kind in TABLES:
+            check_table(plane.kind, len(plane.along), pixels)
         placement = place(
             batch.source,
             plane.components,
@@ -265,9 +269,30 @@ class ViewerServer(ZMQServer):
             rgb=plane.rgb,
             defaults=self.defaults,
             own_layer=self.own_layer,
+            kind=plane.kind,
+            along=plane.along,
+            pads=self.pads,
         )
-        limits = None if plane.rgb else self.measure(placement, pixels)
+        measured = plane.kind == "image" and not plane.rgb
+        limits = self.measure(placement, pixels) if measured else None
         return Arrival(batch.stream, sequence, placement, pixels, plane.origin, limits)
+
+    def _take(
+        self, plane: Plane, reader: ArenaReader | None, frames: list[memoryview]
+    ) -> NDArray[Any]:
+        """Return a plane's pixels in memory of this viewer's."""
+        hold = self.hold_table if plane.kind in TABLES else self.hold
+        if isinstance(plane.pixels, Slot):
+            if reader is None:
+                raise InvalidMessage(
+                    "the plane lies in shared memory that this viewer has not open: "
+                    "the stream was told to send inline, detached, or its process ended"
+                )
+            with reader.lend(plane) as view:
+                return hold(view, lent=True)
+        count = math.prod(plane.shape)  # a table without rows comes with one byte
+        view = np.frombuffer(pixels_of(plane, frames), plane.dtype, count).reshape(plane.shape)
+        return hold(view, lent=False)
 
     def hold(self, view: NDArray[Any], *, lent: bool) -> NDArray[Any]:
         """Return a plane's pixels in memory of this viewer's.
@@ -289,6 +314,12 @@ class ViewerServer(ZMQServer):
         pixels = self.allocate(view.shape, view.dtype)
         np.copyto(pixels, view)
         return pixels
+
+    def hold_table(self, view: NDArray[Any], *, lent: bool) -> NDArray[Any]:
+        """Return a table of annotations in memory of this viewer's; as `hold`, an array always."""
+        if not lent and view.nbytes >= _COPY_BELOW:
+            return view
+        return view.copy()
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return memory for one plane that this viewer will keep."""

@@ -26,6 +26,7 @@ from coverslip.payload import (
     Arena,
     ArenaClosed,
     ArenaFull,
+    Kind,
     Plane,
     PlaneTooLarge,
     Region,
@@ -74,9 +75,12 @@ class Image(NamedTuple):
 
     components: dict[str, Value]
     pixels: NDArray[Any]
-    """``(y, x)``, or ``(y, x, 3 | 4)`` when `rgb`; any strides and byte order."""
+    """``(y, x)``, or ``(y, x, 3 | 4)`` when `rgb`, any strides and byte order; or a table."""
     rgb: bool = False
     origin: str = ""
+    kind: Kind = "image"
+    along: tuple[str, ...] = ()
+    """The components that a table gives row by row."""
 
 
 class Statistics(NamedTuple):
@@ -280,6 +284,8 @@ class Stream:
                         rgb=image.rgb,
                         components=image.components,
                         origin=image.origin,
+                        kind=image.kind,
+                        along=image.along,
                         pixels=self._arena.publish(region, indices),
                     )
                     for region, image in parcel.written
@@ -294,7 +300,8 @@ class Stream:
     def _copy_in(self, pixels: NDArray[Any], deadline: float, parcel: _Draft) -> Region | None:
         """Return a region that holds the pixels, or None when they were dropped, and counted."""
         kind = wire_dtype(pixels.dtype)
-        region = self._reserve(pixels.nbytes, deadline, parcel)
+        # A table without rows has a slot too: its order among the others is its meaning.
+        region = self._reserve(max(1, pixels.nbytes), deadline, parcel)
         if region is None:
             return None
         try:

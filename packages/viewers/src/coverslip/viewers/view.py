@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from coverslip.payload import Mode, Source, as_origin, as_planes, as_source
+from coverslip.payload import Mode, ShapeType, Source, as_origin, as_planes, as_source
 from coverslip.transport import (
     Clear,
     Delivery,
@@ -23,6 +23,7 @@ from coverslip.transport import (
     TransportError,
     request,
 )
+from coverslip.viewers import annotate
 from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.messages import (
     DescribeLayers,
@@ -153,6 +154,170 @@ class View:
         `coverslip.viewers.Stream.allocate`.
         """
         return self._stream.allocate(shape, dtype)
+
+    # ---- annotations ------------------------------------------------------------------
+
+    def labels(
+        self,
+        mask: ArrayLike,
+        name: str | None = None,
+        axes: Sequence[str] | None = None,
+        *,
+        step_name: str | None = None,
+        step_index: int | None = None,
+        origin: str = "",
+        **components: Any,
+    ) -> None:
+        """Send a label image: a whole number for each pixel, 0 for the background.
+
+        Parameters are those of `show`. The numbers arrive as they are, int64 too.
+
+        Raises
+        ------
+        coverslip.payload.UnsupportedArray
+            It is no image of whole numbers. The message says what to do.
+        StreamClosed
+            After `close`.
+        """
+        images = annotate.labels(mask, axes, components)
+        self._annotate(images, self._source(name, step_name, step_index), origin)
+
+    def points(
+        self,
+        coordinates: ArrayLike,
+        name: str | None = None,
+        axes: Sequence[str] = ("y", "x"),
+        *,
+        step_name: str | None = None,
+        step_index: int | None = None,
+        origin: str = "",
+        **components: Any,
+    ) -> None:
+        """Send points, such as spots or centres, in place of those that stood there.
+
+        Parameters
+        ----------
+        coordinates : array_like
+            ``(n, len(axes))``, in pixels; (0, 0) is the centre of the first one. Empty for none.
+        axes : sequence of str, default ("y", "x")
+            What the columns are. An axis other than y and x is a component that each point gives
+            by itself: ``("z_index", "y", "x")``.
+        name, step_name, step_index, origin, **components
+            As for `show`.
+
+        Raises
+        ------
+        coverslip.payload.UnsupportedArray
+            Other columns, or a number that is not finite.
+        StreamClosed
+            After `close`.
+        """
+        images = [annotate.points(coordinates, axes, components)]
+        self._annotate(images, self._source(name, step_name, step_index), origin)
+
+    def shapes(
+        self,
+        shapes: Iterable[ArrayLike],
+        name: str | None = None,
+        axes: Sequence[str] = ("y", "x"),
+        *,
+        shape_type: str | ShapeType | Sequence[str | ShapeType] = "polygon",
+        step_name: str | None = None,
+        step_index: int | None = None,
+        origin: str = "",
+        **components: Any,
+    ) -> None:
+        """Send polygons and other shapes, in place of those that stood there.
+
+        Parameters
+        ----------
+        shapes : iterable of array_like
+            Each ``(vertices, len(axes))``, in pixels; (0, 0) is the centre of the first one. A
+            rectangle or an ellipse may be two opposite corners. Empty for none.
+        axes : sequence of str, default ("y", "x")
+            What the columns are, as for `points`; a shape lies in one plane.
+        shape_type : str or sequence of str, default "polygon"
+            ``"polygon"``, ``"path"``, ``"rectangle"``, ``"ellipse"`` or ``"line"``, one for all or
+            one for each.
+        name, step_name, step_index, origin, **components
+            As for `show`.
+
+        Raises
+        ------
+        coverslip.payload.UnsupportedArray
+            Something is no shape; the message says which.
+        StreamClosed
+            After `close`.
+        """
+        images = [annotate.shapes(shapes, axes, shape_type, components)]
+        self._annotate(images, self._source(name, step_name, step_index), origin)
+
+    def tracks(
+        self,
+        table: ArrayLike,
+        name: str | None = None,
+        axes: Sequence[str] = ("timepoint", "y", "x"),
+        *,
+        step_name: str | None = None,
+        step_index: int | None = None,
+        origin: str = "",
+        **components: Any,
+    ) -> None:
+        """Send tracks, in place of those that stood there.
+
+        Parameters
+        ----------
+        table : array_like
+            ``(n, 1 + len(axes))``: a track's number, then `axes`; y and x in pixels.
+        axes : sequence of str, default ("timepoint", "y", "x")
+            What the columns after the first are; the first of them that is not y or x is the time.
+        name, step_name, step_index, origin, **components
+            As for `show`.
+
+        Raises
+        ------
+        coverslip.payload.UnsupportedArray
+            Other columns, no axis of time, a track's number that is not whole.
+        StreamClosed
+            After `close`.
+        """
+        images = [annotate.tracks(table, axes, components)]
+        self._annotate(images, self._source(name, step_name, step_index), origin)
+
+    def rois(
+        self,
+        regions: annotate.Rois,
+        name: str | None = None,
+        *,
+        step_name: str | None = None,
+        step_index: int | None = None,
+        origin: str = "",
+        **components: Any,
+    ) -> None:
+        """Send ImageJ's regions of interest, in place of those that stood there.
+
+        Parameters
+        ----------
+        regions : path, bytes, roifile.ImagejRoi, or iterable of the last two
+            A ``.roi`` or ``.zip`` file, or what was read from one.
+        name, step_name, step_index, origin, **components
+            As for `show`.
+
+        Raises
+        ------
+        coverslip.viewers.UnreadableImage
+            The file cannot be read.
+        coverslip.payload.UnsupportedArray
+            It is no region.
+        StreamClosed
+            After `close`.
+        """
+        images = [annotate.rois(regions, components)]
+        self._annotate(images, self._source(name, step_name, step_index), origin)
+
+    def _annotate(self, images: Iterable[Image], source: Source, origin: str) -> None:
+        where = as_origin(origin)
+        self._stream.send([image._replace(origin=where) for image in images], source)
 
     # ---- counts -----------------------------------------------------------------------
 

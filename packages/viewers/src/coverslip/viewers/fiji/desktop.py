@@ -90,7 +90,7 @@ class Desktop:
     def _describe(self, window: HyperstackWindow) -> LayerSnapshot:
         stack, layer = window.hyperstack, window.layer
         dtype = np.dtype(_HELD[int(window.imp.getBitDepth())])
-        rows = layer.key.shape[:2]
+        rows = layer.store.shape[:2]
         shape = (*rows, 3) if layer.key.rgb else rows
         labels = stack.labels
         return LayerSnapshot(

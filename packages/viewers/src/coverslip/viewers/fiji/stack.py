@@ -71,12 +71,12 @@ class Hyperstack:
     def __init__(self, layer: Layer, layout: Layout, pixels: JavaPixels) -> None:
         self.layer = layer
         self.layout = layout
-        height, width = layer.key.shape[:2]
+        height, width = layer.store.shape[:2]
         self.size = width, height
         self.stack: Any = class_of("ij.ImageStack")(width, height)
         self.places: list[Coordinates] = []
         """What stands at each place of the stack, in the layer's order of axes."""
-        self._code = pixels.code_of(layer.key.shape, layer.store.dtype, rgb=layer.key.rgb)
+        self._code = pixels.code_of(layer.store.shape, layer.store.dtype, rgb=layer.key.rgb)
         self._blank = pixels.blank(self._code, width * height)
         self.dimensions = Dimensions(1, 1, 1)
         """Lengths of C, Z and T as `settle` left them."""
