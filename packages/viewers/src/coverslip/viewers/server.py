@@ -20,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import threading
 import time
 from abc import abstractmethod
 from collections import deque
@@ -70,6 +69,7 @@ from coverslip.transport import (
     is_alive,
 )
 from coverslip.viewers.contrast import limits_of
+from coverslip.viewers.inbox import Arrival, Inbox
 from coverslip.viewers.messages import DescribeLayers, Layers
 from coverslip.viewers.snapshot import LayerSnapshot
 
@@ -82,26 +82,11 @@ T = TypeVar("T")
 _INBOX_BYTES = 256 << 20
 """Planes copied but not yet inserted may hold this much; beyond it the data socket waits."""
 
-_INBOX_PLANES = 1 << 14
-
 _COPY_BELOW = 1 << 16
 """An inline frame smaller than this is copied; a larger one is kept as it arrived."""
 
 _FAILURE_BURST = 5.0
 """Seconds without a failed plane, after which the next is logged again: `Status` counts all."""
-
-
-class Arrival(NamedTuple):
-    """One plane on its way from the server thread to the GUI thread."""
-
-    stream: str
-    sequence: int
-    placement: Placement
-    pixels: NDArray[Any]
-    """``(y, x)``, ``(y, x, c)`` or a table, owned by the viewer, read-only by agreement."""
-    origin: str
-    limits: tuple[float, float] | None
-    """What contrast the plane asks for; None for one of one value, for RGB and for annotations."""
 
 
 class _Source(NamedTuple):
@@ -139,9 +124,7 @@ class ViewerServer(ZMQServer):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._sources: dict[str, _Source] = {}
-        self._inbox: deque[Arrival] = deque()
-        self._inbox_lock = threading.Lock()
-        self._inbox_bytes = 0
+        self._inbox = Inbox(_INBOX_BYTES)
         self._calls: deque[Callable[[], None]] = deque()
         self._measured: set[LayerKey] = set()
         self._failures_quiet_until = 0.0
@@ -209,7 +192,7 @@ class ViewerServer(ZMQServer):
 
     def accepts_data(self) -> bool:
         """Whether the inbox has room."""
-        return self._inbox_bytes < _INBOX_BYTES and len(self._inbox) < _INBOX_PLANES
+        return self._inbox.has_room
 
     def handle_data(self, frames: list[memoryview]) -> None:
         """Copy the planes of one message and put them into the inbox."""
@@ -243,9 +226,7 @@ class ViewerServer(ZMQServer):
                 )
                 _give_back(plane, reader)
             else:
-                with self._inbox_lock:
-                    self._inbox_bytes += arrival.pixels.nbytes
-                self._inbox.append(arrival)
+                self._inbox.put(arrival)
         self.arrived()
 
     def _arrive(
@@ -391,8 +372,7 @@ class ViewerServer(ZMQServer):
         deadline = time.monotonic() + budget
         inserted = freed = 0
         held_back = not self.accepts_data()
-        while self._inbox:
-            arrival = self._inbox.popleft()
+        while (arrival := self._inbox.take()) is not None:
             freed += arrival.pixels.nbytes
             ledger = self.ledgers.get(arrival.stream)
             try:
@@ -415,8 +395,7 @@ class ViewerServer(ZMQServer):
             if time.monotonic() >= deadline:
                 break
         if freed:
-            with self._inbox_lock:
-                self._inbox_bytes -= freed
+            self._inbox.settle(freed)
             if held_back and self.accepts_data():
                 self.wake()
         return inserted
