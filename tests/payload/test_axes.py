@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from string import ascii_uppercase
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,8 @@ VALUES = st.one_of(
     "ordered",
     [
         ["A1", "A2", "A10", "B1"],
+        ["A01", "A48", "B01", "Z01", "Z48", "AA01", "AA48", "AB01", "AF48"],
+        ["A1", "a1", "Z9", "AA1", "aa1", "AA10"],
         [1, 2, 10],
         [-1, 0.5, 1, 2.5],
         [2, 10, "1", "a"],
@@ -33,6 +36,22 @@ def test_natural_order(ordered: list[str | int | float]) -> None:
     for seed in range(5):
         shuffled = random.Random(seed).sample(ordered, len(ordered))
         assert sorted(shuffled, key=natural_key) == ordered
+
+
+ROWS = [*ascii_uppercase, *(f"A{letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUV")]
+
+
+@given(st.lists(st.tuples(st.integers(0, len(ROWS) - 1), st.integers(1, 72)), unique=True))
+def test_wells_stand_as_on_their_plate(places: list[tuple[int, int]]) -> None:
+    """Up to 3456 wells: by row, then by column, whether columns are padded or not."""
+    for width in (1, 2):
+        wells = [f"{ROWS[row]}{column:0{width}}" for row, column in places]
+        in_order = [f"{ROWS[row]}{column:0{width}}" for row, column in sorted(places)]
+        assert sorted(wells, key=natural_key) == in_order
+        axis = Axis("well")
+        for well in wells:
+            axis.insert(well)
+        assert list(axis) == in_order
 
 
 @given(VALUES, VALUES)

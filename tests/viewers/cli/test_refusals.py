@@ -36,14 +36,14 @@ def test_only_thumbnails(command: Command, tmp_path: Path) -> None:
     touch(tmp_path, "p_A01_s1_w1_thumb.tif", "p_A02_s1_w1_thumb.tif")
     done = command("view", tmp_path)
     assert done.status == 2
-    assert "only thumbnails were found (2)" in done.error
+    assert "only thumbnails or correction images were found (2)" in done.error
 
 
 def test_names_that_no_parser_reads(command: Command, tmp_path: Path) -> None:
     touch(tmp_path, "one.tif", "two.tif", "three.tif", "zebra.tif")
     done = command("view", tmp_path)
     assert done.status == 2
-    assert "'one.tif', 'three.tif', 'two.tif' and 1 more (tried: imagexpress)" in done.error
+    assert "'one.tif', 'three.tif', 'two.tif' and 1 more (tried: " in done.error
     assert "--pattern" in done.error
 
 

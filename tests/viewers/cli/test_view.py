@@ -15,8 +15,10 @@ import tifffile
 
 from coverslip.payload import Value
 from coverslip.transport import list_connections
-from coverslip.viewers.cli import servers, settle, view, window
-from coverslip.viewers.cli.images import Image, read_images
+from coverslip.viewers.cli import servers, settle, window
+from coverslip.viewers.plates import contents
+from coverslip.viewers.plates.stored import StoredImage
+from coverslip.viewers.plates.tiff import read_images
 from tests.viewers.cli.program import Command, Ended, QuietVisualizer
 
 pytestmark = pytest.mark.usefixtures("no_window")
@@ -42,13 +44,13 @@ def after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]]
     def arrange(files: int, happens: Callable[[], None]) -> None:
         read: list[Path] = []
 
-        def reading(path: Path, components: Mapping[str, Value]) -> Iterator[Image]:
+        def reading(path: Path, components: Mapping[str, Value]) -> Iterator[StoredImage]:
             if len(read) == files:
                 happens()
             read.append(path)
             return read_images(path, components)
 
-        monkeypatch.setattr(view, "read_images", reading)
+        monkeypatch.setattr(contents, "read_images", reading)
 
     return arrange
 
@@ -103,7 +105,7 @@ def test_each_file_that_cannot_be_shown_is_counted_and_named(command: Command, p
     assert "B04_s1_w1.tif: dtype complex64 cannot be shown" in done.err
     assert "1 of 12 files not shown" in done.err
     assert "overview.tif" in done.err
-    assert "thumbnails left out" in done.err
+    assert "1 thumbnails or correction images left out" in done.err
 
     done = command("view", plate, "--json")
     assert done.status == 1

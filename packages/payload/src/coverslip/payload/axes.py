@@ -19,10 +19,15 @@ CANONICAL_ORDER: Final = ("well", "site", "timepoint", "channel", "z_index")
 """Order of the well-known axes, slowest first; any other axis stands left of them."""
 
 _DIGITS = re.compile(r"([0-9]+)")
+_LATE_WELL = re.compile(r"[a-z]{2}[0-9]{1,2}")
+"""A well in a row past Z. Plates of 1536 wells have rows A to AF, those of 3456 A to AV."""
 
 
 def natural_key(value: Value) -> tuple[object, ...]:
     """Return a key that sorts `value` as people do: 2 < 10, A2 < A10, numbers before text.
+
+    Wells stand as on their plate: the row after Z is AA, so Z48 < AA01. Two letters and at most
+    two digits are such a well.
 
     Parameters
     ----------
@@ -36,7 +41,9 @@ def natural_key(value: Value) -> tuple[object, ...]:
     """
     if not isinstance(value, str):
         return (0, value)
-    parts = _DIGITS.split(value.casefold())
+    text = value.casefold()
+    # With a "z" before it, a row of two letters comes after Z and before any other text in "z…".
+    parts = _DIGITS.split(f"z{text}" if _LATE_WELL.fullmatch(text) else text)
     # Length before digits orders numbers of any size without int(), which refuses 5000 digits.
     numbers = tuple((len(digits := part.lstrip("0")), digits) for part in parts[1::2])
     # Splitting alternates text and digits, so keys of any two texts compare like with like.

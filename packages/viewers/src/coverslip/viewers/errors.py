@@ -6,9 +6,10 @@
     ├── NoDisplay        a window was wanted and there is nowhere to open it
     ├── NotInstalled     an extra's package is missing; the message says what to install
     ├── UnknownViewer    no viewer kind goes by that name; the message lists the known ones
-    ├── NoParserMatches  no filename parser can read the names; says which were tried
+    ├── UnknownParser    no filename parser goes by that name; the message lists the known ones
+    ├── NoParserMatches  no filename parser, or more than one, reads the names; says which
     ├── PatternError     a filename pattern that cannot be read back
-    ├── UnreadableImage  a file that no plane can be read from
+    ├── UnreadableImage  a file or an OME-Zarr folder that no plane can be read from
     ├── PipelineFailed   the demo's pipeline ended without saying what it sent
     ├── ViewerGone       a question needs a live viewer and there is none
     └── StreamClosed     the stream was closed, by `close` or by the end of the process
@@ -28,6 +29,7 @@ __all__ = [
     "PatternError",
     "PipelineFailed",
     "StreamClosed",
+    "UnknownParser",
     "UnknownViewer",
     "UnreadableImage",
     "ViewerError",
@@ -48,11 +50,15 @@ class NotInstalled(ViewerError, ImportError):
 
 
 class UnknownViewer(ViewerError, LookupError):
-    """No viewer kind, backend or parser goes by that name."""
+    """No viewer kind or backend goes by that name."""
+
+
+class UnknownParser(ViewerError, LookupError):
+    """No filename parser goes by that name."""
 
 
 class NoParserMatches(ViewerError, ValueError):
-    """No filename parser can read the names of the files."""
+    """No filename parser can read the names of the files, or several do, each in its own way."""
 
 
 class PatternError(ViewerError, ValueError):
@@ -60,7 +66,7 @@ class PatternError(ViewerError, ValueError):
 
 
 class UnreadableImage(ViewerError):
-    """No plane can be read from a file."""
+    """No plane can be read from a file or an OME-Zarr folder."""
 
 
 class PipelineFailed(ViewerError):

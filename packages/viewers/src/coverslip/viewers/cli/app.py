@@ -44,14 +44,6 @@ app = typer.Typer(
 _FIJI_VARIABLE = "COVERSLIP_FIJI"
 
 
-class Parser(enum.StrEnum):
-    """How `view` reads components from names."""
-
-    auto = "auto"
-    imagexpress = "imagexpress"
-    pattern = "pattern"
-
-
 class Viewer(enum.StrEnum):
     """What shows the planes."""
 
@@ -68,6 +60,29 @@ Shot = Annotated[
 ]
 
 
+Names = Annotated[
+    str,
+    typer.Option(
+        "--parser",
+        metavar="NAME",
+        help="What reads well, site, channel, … from names and folders: auto, imagexpress, "
+        "metaxpress, opera_phenix, operetta, cv8000, ome, pattern, or a plugin's.",
+    ),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT", help="Names as a format string: '{well}_s{site:d}_w{channel:d}.tif'."
+    ),
+]
+Level = Annotated[
+    int | None,
+    typer.Option(min=0, help="Of OME-Zarr, the resolution: 0 is the finest, and the default."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(min=1, max=64535, help="The viewer's; one is started if it does not run."),
+]
 Kind = Annotated[Viewer, typer.Option("--viewer", help="What shows the planes.")]
 Fiji = Annotated[
     str | None,
@@ -134,37 +149,50 @@ def demo(
 @app.command(epilog=STATUS)
 def view(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
-    parser: Annotated[
-        Parser, typer.Option(help="What reads well, site, channel, … from names and folders.")
-    ] = Parser.auto,
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT", help="Names as a format string: '{well}_s{site:d}_w{channel:d}.tif'."
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(min=1, max=64535, help="The viewer's; one is started if it does not run."),
-    ] = None,
+    parser: Names = "auto",
+    pattern: Pattern = None,
+    level: Level = None,
+    port: Port = None,
     viewer: Kind = Viewer.napari,
     fiji: Fiji = None,
     screenshot: Shot = None,
     json: Json = False,
 ) -> None:
-    """Show TIFF files in napari or Fiji, each at the place that its name and folders say."""
+    """Show TIFF files and OME-Zarr in napari or Fiji, each plane at its own place.
+
+    A TIFF file's place is what its name and folders say, an OME-Zarr's is in its metadata.
+    """
     from coverslip.viewers.cli.view import run_view
 
     _prefer(fiji)
     done = run_view(
         paths,
-        parser.value,
+        parser,
         pattern,
+        level=level,
         viewer=viewer.value,
         port=port,
         screenshot=screenshot,
         as_json=json,
     )
+    raise typer.Exit(0 if done else FAILED)
+
+
+@app.command(epilog=STATUS)
+def parse(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
+    parser: Names = "auto",
+    pattern: Pattern = None,
+    level: Level = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every file, not only the first 20.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Print what `view` would send, without a viewer: each file's components, planes and shape."""
+    from coverslip.viewers.cli.parse import run_parse
+
+    done = run_parse(paths, parser, pattern, level=level, every=every, as_json=json)
     raise typer.Exit(0 if done else FAILED)
 
 

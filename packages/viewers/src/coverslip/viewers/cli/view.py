@@ -1,22 +1,23 @@
-"""``coverslip view``: files to a viewer, each plane at the place that its name says."""
+"""``coverslip view``: files and OME-Zarr to a viewer, each plane at the place that is its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from coverslip.payload import PayloadError, Source, as_planes
 from coverslip.transport import Delivery
 from coverslip.viewers.cli import report
-from coverslip.viewers.cli.images import read_images
+from coverslip.viewers.cli.sending import send_image
 from coverslip.viewers.cli.settle import settle
 from coverslip.viewers.cli.window import check_target, open_window, take_picture
 from coverslip.viewers.errors import UnreadableImage
-from coverslip.viewers.parsers import Listing, Parsed, list_planes
+from coverslip.viewers.parsers import Listing
+from coverslip.viewers.plates.contents import Contents, collect
 from coverslip.viewers.view import View
 
-__all__ = ["run_view"]
+__all__ = ["run_view", "tell_listing", "tell_unreadable"]
 
 SHOWN_FILES = 5
+SHOWN_LETTERS = 40
 LINGER = 5.0
 
 
@@ -25,19 +26,21 @@ def run_view(
     parser: str,
     pattern: str | None,
     *,
+    level: int | None = None,
     viewer: str = "napari",
     port: int | None,
     screenshot: Path | None,
     as_json: bool,
 ) -> bool:
-    """Send the files, say what became of them, and return whether all were shown."""
+    """Send files and OME-Zarr, say what became of them, and return whether all were shown."""
     check_target(screenshot)
-    listing = list_planes(paths, parser, pattern)
+    contents = collect(paths, parser, pattern, level)
+    listing = contents.listing
     view = open_window(viewer, port=port)
-    unreadable: dict[str, str] = {}
+    unreadable = dict(contents.problems)
     interrupted, taken = False, screenshot is None
     try:
-        _send(view, listing, unreadable, quiet=as_json)
+        _send(view, contents, unreadable, quiet=as_json)
         taken = take_picture(view, screenshot)
     except KeyboardInterrupt:
         interrupted = True
@@ -67,7 +70,8 @@ def run_view(
             }
         )
     else:
-        _tell(listing, unreadable)
+        tell_listing(listing)
+        tell_unreadable(unreadable)
         report.show_delivery(delivery, reasons)
         if view.visualizer.is_running:
             report.note(f"{viewer} on port {view.visualizer.port} stays open")
@@ -79,34 +83,26 @@ def run_view(
     return delivery.shown == delivery.sent and not listing.unknown and taken
 
 
-def _send(view: View, listing: Listing, unreadable: dict[str, str], *, quiet: bool) -> None:
-    """Send every file and wait until the viewer has shown them; note why which could not be."""
-    with report.bar(len(listing.planes), quiet=quiet) as progress:
+def _send(view: View, contents: Contents, unreadable: dict[str, str], *, quiet: bool) -> None:
+    """Send every picture and wait until the viewer has shown them; note why which could not be."""
+    with report.bar(len(contents.entries), quiet=quiet) as progress:
         (task,) = progress.task_ids
-        for number, parsed in enumerate(listing.planes):
-            progress.update(task, completed=number, description=parsed.path.name[-40:])
+        for number, entry in enumerate(contents.entries):
+            progress.update(task, completed=number, description=str(entry.path)[-SHOWN_LETTERS:])
             try:
-                _show(view, parsed)
+                for image in entry.images():
+                    send_image(view, image)
             except UnreadableImage as error:
-                unreadable[str(parsed.path)] = str(error)
+                unreadable[str(entry.path)] = str(error)
         sent = view.statistics().sent
         progress.update(task, completed=0, total=sent, description="shown")
         settle(view, lambda delivery: progress.update(task, completed=delivery.shown))
 
 
-def _show(view: View, parsed: Parsed) -> None:
-    for pixels, axes, components in read_images(parsed.path, parsed.components):
-        # Not view.show: a pattern may name a component as one of its parameters is named.
-        try:
-            planes = as_planes(pixels, axes=axes, components=components)
-        except PayloadError as error:
-            raise UnreadableImage(f"{parsed.path}: {error}") from error
-        view.send(Source(), planes, rgb="c" in axes, origin=str(parsed.path))
-
-
-def _tell(listing: Listing, unreadable: dict[str, str]) -> None:
+def tell_listing(listing: Listing) -> None:
+    """Say which files are not shown, or not seen, for what their names say."""
     if listing.left_out:
-        report.note(f"{listing.left_out} thumbnails left out")
+        report.note(f"{listing.left_out} thumbnails or correction images left out")
     if listing.unknown:
         names = ", ".join(path.name for path in listing.unknown[:SHOWN_FILES])
         report.warn(
@@ -119,7 +115,11 @@ def _tell(listing: Listing, unreadable: dict[str, str]) -> None:
             f"only the last is seen of {', '.join(str(path) for path in files[:SHOWN_FILES])}: "
             "give a --pattern that tells them apart",
         )
-    for reason in list(unreadable.values())[:SHOWN_FILES]:
+
+
+def tell_unreadable(reasons: dict[str, str]) -> None:
+    """Say why files are not shown that should have been."""
+    for reason in list(reasons.values())[:SHOWN_FILES]:
         report.warn("not shown", reason)
-    if len(unreadable) > SHOWN_FILES:
-        report.note(f"… and {len(unreadable) - SHOWN_FILES} more")
+    if len(reasons) > SHOWN_FILES:
+        report.note(f"… and {len(reasons) - SHOWN_FILES} more")

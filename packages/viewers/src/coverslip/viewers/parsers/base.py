@@ -6,14 +6,15 @@ there are, `registry` knows, and `folder` applies one to the files that a user n
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import ClassVar
 
-from coverslip.payload.axes import Value
+from coverslip.payload import Value
 
-__all__ = ["FilenameParser", "Parsed"]
+__all__ = ["FilenameParser", "Parsed", "folder_number", "well_name"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class FilenameParser(ABC):
     name: ClassVar[str]
     """What the registry and the command line call it."""
 
+    spare: ClassVar[tuple[str, ...]] = ()
+    """Components that most plates do not need: left out where planes are told apart without."""
+
     @abstractmethod
     def parse(self, path: PurePath) -> dict[str, Value] | None:
         """Return the components that a path gives, or None where it is not of this convention.
@@ -52,3 +56,29 @@ class FilenameParser(ABC):
     def leaves_out(self, path: PurePath) -> bool:
         """Tell whether a file belongs to the convention and is no plane, as thumbnails are."""
         return False
+
+
+def well_name(row: int, column: int) -> str:
+    """Return the name of a well, rows and columns counted from 1: ``A01``, and ``AA01`` past Z.
+
+    Raises
+    ------
+    ValueError
+        There is no such row or column.
+    """
+    if row < 1 or column < 1:
+        raise ValueError(f"row {row}, column {column}: both are counted from 1")
+    letters = ""
+    while row:
+        row, letter = divmod(row - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return f"{letters}{column:02d}"
+
+
+def folder_number(path: PurePath, pattern: re.Pattern[str]) -> int | None:
+    """Return the number in the innermost folder whose whole name matches, or None."""
+    for folder in path.parents:
+        match = pattern.fullmatch(folder.name)
+        if match is not None:
+            return int(match[1])
+    return None

@@ -14,8 +14,8 @@ import re
 from pathlib import PurePath
 from typing import ClassVar
 
-from coverslip.payload.axes import Value
-from coverslip.viewers.parsers.base import FilenameParser
+from coverslip.payload import Value
+from coverslip.viewers.parsers.base import FilenameParser, folder_number
 
 __all__ = ["ImageXpressParser"]
 
@@ -49,7 +49,7 @@ class ImageXpressParser(FilenameParser):
         components: dict[str, Value] = {"well": match["well"]}
         if match["site"]:
             components["site"] = int(match["site"])
-        folders = {name: _nearest(path, pattern) for name, pattern in _FOLDERS.items()}
+        folders = {name: folder_number(path, pattern) for name, pattern in _FOLDERS.items()}
         if folders["timepoint"] is not None:
             components["timepoint"] = folders["timepoint"]
         components["channel"] = int(match["channel"])
@@ -61,12 +61,3 @@ class ImageXpressParser(FilenameParser):
         """Tell whether it is a thumbnail."""
         match = _FILE.fullmatch(path.name)
         return match is not None and bool(match["thumb"])
-
-
-def _nearest(path: PurePath, pattern: re.Pattern[str]) -> int | None:
-    """Return the number in the innermost folder that matches, or None."""
-    for folder in path.parents:
-        match = pattern.fullmatch(folder.name)
-        if match is not None:
-            return int(match[1])
-    return None

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from string import Formatter
 from typing import ClassVar
 
-from coverslip.payload.axes import Value
+from coverslip.payload import Value
 from coverslip.viewers.errors import PatternError
 from coverslip.viewers.parsers.base import FilenameParser
 
