@@ -10,8 +10,8 @@ import argparse
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
 
 from coverslip.payload import Projection
 from coverslip.transport import die_with_parent, launching_parent
@@ -77,10 +77,18 @@ class HeadlessVisualizer(StreamVisualizer):
     needs_display = False
 
 
-@contextmanager
-def serving(**options: Any) -> Iterator[HeadlessServer]:
+def serving(**options: Any) -> AbstractContextManager[HeadlessServer]:
     """Run a server in this process, ticked by a thread of its own."""
-    with HeadlessServer(**options) as server:
+    return driving(HeadlessServer(**options))
+
+
+S = TypeVar("S", bound=HeadlessServer)
+
+
+@contextmanager
+def driving(server: S) -> Iterator[S]:
+    """Run this server in this process, ticked by a thread of its own."""
+    with server:
         server.bind()
         server.start()
         done = threading.Event()

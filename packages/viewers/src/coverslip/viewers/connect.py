@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 
 from coverslip.payload import Mode
-from coverslip.viewers.errors import UnknownViewer
+from coverslip.viewers.config.lazy import config_for
+from coverslip.viewers.config.scope import configs_in
+from coverslip.viewers.errors import ConfigError, UnknownViewer
 from coverslip.viewers.view import View
 from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
@@ -45,14 +48,15 @@ def visualizer_class(kind: str) -> type[StreamVisualizer]:
 
 def connect(
     kind: str = "napari",
-    *,
+    *others: str,
     port: int | None = None,
-    host: str = "localhost",
+    host: str | None = None,
     start: bool = True,
-    persistent: bool = True,
+    persistent: bool | None = None,
     title: str | None = None,
     timeout: float = START_TIMEOUT,
     modes: Mapping[str, Mode | str] | None = None,
+    config: object = None,
 ) -> View:
     """Return a view of the running viewer, or of one that is started for it.
 
@@ -60,23 +64,31 @@ def connect(
     ----------
     kind : str, default "napari"
         One of `viewer_kinds`.
+    *others : str
+        Further kinds: ``connect("napari", "fiji")`` sends one stream to both, which lies in
+        shared memory once. They start at the same time.
     port : int, optional
-        The viewer's data port. None takes the newest running one (of that
-        `title`, if given), else starts one at the first free pair of ports.
-    host : str, default "localhost"
-        This machine. A viewer elsewhere has to be started there.
+        The viewer's data port. None takes the `config`'s; else the newest running one's (of that
+        `title`, if given), else starts one at the first free pair of ports. Several viewers have
+        their ports from configurations.
+    host : str, optional
+        This machine, ``"localhost"``, unless the `config` says otherwise. A viewer elsewhere has
+        to be started there.
     start : bool, default True
         Start a viewer when none runs. Otherwise planes are dropped, and counted,
         until there is one.
-    persistent : bool, default True
-        A viewer that is started outlives this process.
+    persistent : bool, optional
+        A viewer that is started outlives this process: it does, unless the `config` says otherwise.
     title : str, optional
         The window's title.
     timeout : float, default 60.0
         Seconds until a viewer that is started must be on screen. With 0 the call
         returns at once, and planes wait in shared memory until it is.
     modes : mapping of str to Mode or str, optional
-        How components are laid out, see `View`.
+        How components are laid out, see `View`; wins over the `config`.
+    config : object, optional
+        A configuration (`coverslip.viewers.config`), Lazy or not; several, for several viewers;
+        or an object that holds some. A viewer whose configuration is not `enabled` is left out.
 
     Returns
     -------
@@ -87,7 +99,9 @@ def connect(
     Raises
     ------
     UnknownViewer, NoDisplay, coverslip.transport.TransportError
-        Nothing was started; the message says why and what to do.
+        A viewer was not started; the message says why and what to do. Others may have been.
+    ConfigError
+        The configuration is none, or one port was given for several viewers.
 
     Examples
     --------
@@ -95,15 +109,54 @@ def connect(
     >>> view = connect("napari")  # doctest: +SKIP
     >>> view.show(image, well="A01", channel="DAPI", z_index=3)  # doctest: +SKIP
     """
-    visualizer = visualizer_class(kind)(
-        viewer_title=title, persistent=persistent, port=port, host=host
-    )
+    kinds = (kind, *others)
+    if others and (port is not None or len(set(kinds)) < len(kinds)):
+        raise ConfigError(
+            f"connect{kinds}: each kind once, and each port by a configuration, as in "
+            "config=[NapariStreamingConfig(napari_port=5555), FijiStreamingConfig(fiji_port=5556)]"
+        )
+    if config is not None and not configs_in(config):
+        raise ConfigError(f"connect(config={config!r}): it is no configuration and holds none")
+    visualizers = []
+    for one in kinds:
+        made = visualizer_class(one)
+        own = config_for(one, config)
+        if getattr(own, "enabled", True):
+            visualizers.append(
+                made(
+                    visualizer_config=own,
+                    viewer_title=title,
+                    persistent=persistent,
+                    port=port,
+                    host=host,
+                )
+            )
+        else:
+            logger.info("nothing is sent to %s: its configuration says enabled=False", one)
     if start:
-        visualizer.start_viewer(async_mode=timeout <= 0, timeout=timeout or START_TIMEOUT)
-    elif not visualizer.find_viewer():
+        _start(visualizers, timeout)
+    else:
+        for visualizer in visualizers:
+            _find(visualizer)
+    return View(visualizers, modes=modes)
+
+
+def _start(visualizers: Sequence[StreamVisualizer], timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    for visualizer in visualizers:
+        # All at once: then they are waited for together.
+        at_once = timeout <= 0 or len(visualizers) > 1
+        visualizer.start_viewer(async_mode=at_once, timeout=timeout or START_TIMEOUT)
+    if timeout > 0 and len(visualizers) > 1:
+        for visualizer in visualizers:
+            visualizer.start_viewer(timeout=max(0.1, deadline - time.monotonic()))
+
+
+def _find(visualizer: StreamVisualizer) -> None:
+    if not visualizer.find_viewer():
+        wanted = visualizer.port
         logger.warning(
             "no %s viewer runs%s: planes are dropped until there is one",
-            kind,
-            "" if port is None else f" on port {port}",
+            visualizer.kind,
+            "" if wanted is None else f" on port {wanted}",
         )
-    return View(visualizer, modes=modes)

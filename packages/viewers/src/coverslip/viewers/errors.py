@@ -7,6 +7,8 @@
     ├── NotInstalled     an extra's package is missing; the message says what to install
     ├── UnknownViewer    no viewer kind goes by that name; the message lists the known ones
     ├── UnknownParser    no filename parser goes by that name; the message lists the known ones
+    ├── UnknownBackend   no backend goes by that name; the message lists the known ones
+    ├── ConfigError      a configuration's field, file or variable cannot be used; says where
     ├── NoParserMatches  no filename parser, or more than one, reads the names; says which
     ├── PatternError     a filename pattern that cannot be read back
     ├── UnreadableImage  a file or an OME-Zarr folder that no plane can be read from
@@ -23,12 +25,14 @@ an array that is no image, never for a viewer.
 from __future__ import annotations
 
 __all__ = [
+    "ConfigError",
     "NoDisplay",
     "NoParserMatches",
     "NotInstalled",
     "PatternError",
     "PipelineFailed",
     "StreamClosed",
+    "UnknownBackend",
     "UnknownParser",
     "UnknownViewer",
     "UnreadableImage",
@@ -50,11 +54,19 @@ class NotInstalled(ViewerError, ImportError):
 
 
 class UnknownViewer(ViewerError, LookupError):
-    """No viewer kind or backend goes by that name."""
+    """No viewer kind goes by that name."""
 
 
 class UnknownParser(ViewerError, LookupError):
     """No filename parser goes by that name."""
+
+
+class UnknownBackend(ViewerError, LookupError):
+    """No streaming backend goes by that name."""
+
+
+class ConfigError(ViewerError, ValueError):
+    """A configuration cannot be used: a field, a file or a variable says what it must not."""
 
 
 class NoParserMatches(ViewerError, ValueError):

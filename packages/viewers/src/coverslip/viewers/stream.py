@@ -117,8 +117,9 @@ class Statistics(NamedTuple):
 class _Draft:
     """Planes that are written and not yet published."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = sources
+        """One for each lane: each viewer may be asked to lay the same planes out in its own way."""
         self.written: list[tuple[Region, Image]] = []
         self._bytes = 0
 
@@ -212,7 +213,7 @@ class Stream:
 
     # ---- sending ----------------------------------------------------------------------
 
-    def send(self, images: Iterable[Image], source: Source) -> None:
+    def send(self, images: Iterable[Image], source: Source | Sequence[Source]) -> None:
         """Copy planes into the arena and send them to every viewer that is there.
 
         Parameters
@@ -220,20 +221,25 @@ class Stream:
         images : iterable of Image
             Planes of one source. A plane whose pixels lie in memory from
             `allocate` is sent as it lies there; the array is read-only from then on.
-        source : Source
-            The step, name and modes they share.
+        source : Source, or one for each viewer
+            The step, name, modes and display they share; each viewer's own where several are
+            given, in the order of the targets.
 
         Raises
         ------
         StreamClosed
             After `close`.
         coverslip.payload.UnsupportedArray
-            An `allocate`d array was sent before: its memory is the viewers' by now. Nothing
-            else is raised, whatever the viewers do.
+            An `allocate`d array was sent before: its memory is the viewers' by now.
+        ValueError
+            Not as many sources as viewers. Nothing is raised for what the viewers do.
         """
         self._check()
         deadline = time.monotonic() + self._limit
-        parcel = _Draft(source)
+        sources = [source] * len(self._lanes) if isinstance(source, Source) else source
+        if len(sources) != len(self._lanes):
+            raise ValueError(f"{len(sources)} sources for {len(self._lanes)} viewers: one for each")
+        parcel = _Draft(sources)
         sent = 0
         try:
             for image in images:
@@ -291,7 +297,7 @@ class Stream:
                     for region, image in parcel.written
                 )
                 for lane in lanes:
-                    lane.post(Parcel(parcel.source, planes))
+                    lane.post(Parcel(parcel.sources[lane.index], planes))
             else:
                 for region, _ in parcel.written:
                     self._arena.discard(region)

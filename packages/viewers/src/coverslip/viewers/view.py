@@ -1,77 +1,89 @@
-"""A view: what `connect` returns, the everyday handle on one viewer."""
+"""A view: what `connect` returns, the everyday handle on a viewer, or on several at once."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from coverslip.payload import Mode, ShapeType, Source, as_origin, as_planes, as_source
-from coverslip.transport import (
-    Clear,
-    Delivery,
-    Done,
-    Picture,
-    Reply,
-    Request,
-    RequestRefused,
-    Screenshot,
-    TransportError,
-    request,
-)
-from coverslip.viewers import annotate
+from coverslip.payload import Mode, Source, UnsupportedArray, as_origin, as_planes, as_source
+from coverslip.transport import Clear, Delivery, Done, Picture, Screenshot
+from coverslip.viewers.annotating import Annotating
+from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.errors import ViewerGone
-from coverslip.viewers.messages import (
-    DescribeLayers,
-    LayerInfo,
-    Layers,
-    MacroResult,
-    RunMacro,
-)
+from coverslip.viewers.look import Look, Spelling, as_words
+from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers, MacroResult, RunMacro
+from coverslip.viewers.questions import ANSWER_TIMEOUT, ask, side_by_side
 from coverslip.viewers.stream import Image, Statistics, Stream
 from coverslip.viewers.visualizer import StreamVisualizer
 
 __all__ = ["View"]
 
-R = TypeVar("R", bound=Reply)
 
-_ANSWER_TIMEOUT = 30.0
-"""Seconds for a question that the GUI answers: it may be drawing, or hashing gigabytes."""
-
-
-class View:
-    """Shows planes in a viewer, at most once and in order; every plane is counted.
+class View(Annotating):
+    """Shows planes in its viewers, at most once and in order; every plane is counted.
 
     `show` and `allocate` may be called from any thread, and from a process
     forked off this one. No call but the ones that ask a question (`layers`,
-    `screenshot`) raises because of the viewer.
+    `screenshot`) raises because of a viewer.
+
+    Several viewers share one stream: a plane lies in shared memory once, whoever shows it, and
+    counts once for each. A question goes to all of them, unless ``viewer="fiji"`` names one.
 
     Parameters
     ----------
-    visualizer : StreamVisualizer
-        The viewer.
+    visualizer : StreamVisualizer, or a sequence of them
+        The viewer, or the viewers; with none, nothing is sent.
     stream : Stream, optional
-        Where its planes go; made for this view if None.
+        Where the planes go; made for this view if None.
     modes : mapping of str to Mode or str, optional
         Component modes of everything shown, such as ``{"well": "slice"}``:
         ``"stack"`` is a slider, ``"slice"`` and ``"separate"`` a layer for
         each value. Components that are not named keep the viewer's default.
+    config : object, optional
+        How planes are laid out and drawn: a configuration, several (for several viewers), or an
+        object that holds some. None takes the visualizer's own.
     """
 
     def __init__(
         self,
-        visualizer: StreamVisualizer,
+        visualizer: StreamVisualizer | Sequence[StreamVisualizer],
         stream: Stream | None = None,
         *,
         modes: Mapping[str, Mode | str] | None = None,
+        config: object = None,
     ) -> None:
-        self.visualizer = visualizer
-        self._stream = Stream([visualizer]) if stream is None else stream
-        self._modes = {name: Mode(mode).value for name, mode in (modes or {}).items()}
+        self.visualizers: tuple[StreamVisualizer, ...] = (
+            (visualizer,) if isinstance(visualizer, StreamVisualizer) else tuple(visualizer)
+        )
+        self._stream = Stream(self.visualizers) if stream is None else stream
+        self._looks = tuple(
+            Look.of(
+                config_for(one.kind, one.visualizer_config if config is None else config),
+                modes or {},
+            )
+            for one in self.visualizers
+        )
+        self._spelling = Spelling(name for look in self._looks for name in look.modes)
+        self._last: tuple[object, tuple[Source, ...]] | None = None
+
+    @property
+    def visualizer(self) -> StreamVisualizer:
+        """The viewer; the first of several.
+
+        Raises
+        ------
+        ViewerGone
+            There is none, since the configuration is not enabled.
+        """
+        if not self.visualizers:
+            raise ViewerGone("this view has no viewer: its configuration says enabled=False")
+        return self.visualizers[0]
 
     # ---- planes -----------------------------------------------------------------------
 
@@ -85,6 +97,12 @@ class View:
         step_name: str | None = None,
         step_index: int | None = None,
         origin: str = "",
+        colormap: str | None = None,
+        contrast_limits: tuple[float, float] | None = None,
+        opacity: float | None = None,
+        blending: str | None = None,
+        scale: Mapping[str, float] | None = None,
+        unit: str | None = None,
         **components: Any,
     ) -> None:
         """Send an image to the viewer and go on.
@@ -110,6 +128,20 @@ class View:
         origin : str, optional
             Where it came from, such as a file. Two planes of different origin at
             one place are a collision, which the viewer counts and warns of.
+        colormap : str, optional
+            A colormap of napari's or a LUT of ImageJ's, for its layer. As all that follows: until
+            the user changes it there; None leaves it to the configuration, then to the viewer.
+        contrast_limits : tuple of float, optional
+            Values drawn black and brightest, the lower one first.
+        opacity : float, optional
+            0 to 1.
+        blending : str, optional
+            Such as ``"additive"``.
+        scale : mapping of str to float, optional
+            Distance between neighbours along an axis, ``{"z": 2.0, "y": 0.325, "x": 0.325}``, in
+            `unit`.
+        unit : str, optional
+            Such as ``"um"``.
         **components : str, int or float
             Where it belongs: ``well="A01", channel="DAPI", z_index=3``. Any name.
 
@@ -117,14 +149,26 @@ class View:
         ------
         coverslip.payload.UnsupportedArray
             It cannot be shown as an image: complex, empty, one-dimensional, or of
-            more than two dimensions without `axes`. Or a name or component cannot
-            be sent. The message says what to do.
+            more than two dimensions without `axes`. Or a name, a component or a display setting
+            cannot be sent. The message says what to do.
         StreamClosed
             After `close`.
         """
         along = {axis: components.pop(axis) for axis in axes or () if axis in components}
+        self._spelling.check(components)
+        source = self.source(
+            name,
+            step_name,
+            step_index,
+            colormap=colormap,
+            contrast_limits=contrast_limits,
+            opacity=opacity,
+            blending=blending,
+            scale=scale,
+            unit=unit,
+        )
         self.send(
-            self._source(name, step_name, step_index),
+            source,
             as_planes(array, axes=axes, rgb=rgb, components=components, coordinates=along),
             rgb=rgb or (axes is not None and "c" in axes),
             origin=origin,
@@ -132,7 +176,7 @@ class View:
 
     def send(
         self,
-        source: Source,
+        source: Source | Sequence[Source],
         planes: Iterable[tuple[dict[str, Any], NDArray[Any]]],
         *,
         rgb: bool = False,
@@ -144,8 +188,46 @@ class View:
             source,
         )
 
-    def _source(self, name: str | None, step_name: str | None, step_index: int | None) -> Source:
-        return as_source(name=name, step_name=step_name, step_index=step_index, modes=self._modes)
+    def source(
+        self,
+        name: str | None = None,
+        step_name: str | None = None,
+        step_index: int | None = None,
+        **display: Any,
+    ) -> tuple[Source, ...]:
+        """Return what planes say of themselves and ask for, one for each viewer.
+
+        Parameters
+        ----------
+        name, step_name, step_index, **display
+            As for `show`.
+
+        Raises
+        ------
+        coverslip.payload.UnsupportedArray
+            One of them cannot be sent.
+        """
+        try:
+            words = as_words(**display)
+        except (TypeError, ValueError) as error:
+            raise UnsupportedArray(f"a plane's display: {error}") from None
+        asked = (name, step_name, step_index)
+        # A pipeline says the same of plane after plane: made and checked once.
+        if not words and self._last is not None and self._last[0] == asked:
+            return self._last[1]
+        made = tuple(
+            as_source(
+                name=name,
+                step_name=step_name,
+                step_index=step_index,
+                modes=look.modes,
+                display=look.with_words(words),
+            )
+            for look in self._looks
+        )
+        if not words:
+            self._last = (asked, made)
+        return made
 
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an array in shared memory to compute into: `show` then copies nothing.
@@ -155,180 +237,16 @@ class View:
         """
         return self._stream.allocate(shape, dtype)
 
-    # ---- annotations ------------------------------------------------------------------
-
-    def labels(
-        self,
-        mask: ArrayLike,
-        name: str | None = None,
-        axes: Sequence[str] | None = None,
-        *,
-        step_name: str | None = None,
-        step_index: int | None = None,
-        origin: str = "",
-        **components: Any,
-    ) -> None:
-        """Send a label image: a whole number for each pixel, 0 for the background.
-
-        Parameters are those of `show`. The numbers arrive as they are, int64 too.
-
-        Raises
-        ------
-        coverslip.payload.UnsupportedArray
-            It is no image of whole numbers. The message says what to do.
-        StreamClosed
-            After `close`.
-        """
-        images = annotate.labels(mask, axes, components)
-        self._annotate(images, self._source(name, step_name, step_index), origin)
-
-    def points(
-        self,
-        coordinates: ArrayLike,
-        name: str | None = None,
-        axes: Sequence[str] = ("y", "x"),
-        *,
-        step_name: str | None = None,
-        step_index: int | None = None,
-        origin: str = "",
-        **components: Any,
-    ) -> None:
-        """Send points, such as spots or centres, in place of those that stood there.
-
-        Parameters
-        ----------
-        coordinates : array_like
-            ``(n, len(axes))``, in pixels; (0, 0) is the centre of the first one. Empty for none.
-        axes : sequence of str, default ("y", "x")
-            What the columns are. An axis other than y and x is a component that each point gives
-            by itself: ``("z_index", "y", "x")``.
-        name, step_name, step_index, origin, **components
-            As for `show`.
-
-        Raises
-        ------
-        coverslip.payload.UnsupportedArray
-            Other columns, or a number that is not finite.
-        StreamClosed
-            After `close`.
-        """
-        images = [annotate.points(coordinates, axes, components)]
-        self._annotate(images, self._source(name, step_name, step_index), origin)
-
-    def shapes(
-        self,
-        shapes: Iterable[ArrayLike],
-        name: str | None = None,
-        axes: Sequence[str] = ("y", "x"),
-        *,
-        shape_type: str | ShapeType | Sequence[str | ShapeType] = "polygon",
-        step_name: str | None = None,
-        step_index: int | None = None,
-        origin: str = "",
-        **components: Any,
-    ) -> None:
-        """Send polygons and other shapes, in place of those that stood there.
-
-        Parameters
-        ----------
-        shapes : iterable of array_like
-            Each ``(vertices, len(axes))``, in pixels; (0, 0) is the centre of the first one. A
-            rectangle or an ellipse may be two opposite corners. Empty for none.
-        axes : sequence of str, default ("y", "x")
-            What the columns are, as for `points`; a shape lies in one plane.
-        shape_type : str or sequence of str, default "polygon"
-            ``"polygon"``, ``"path"``, ``"rectangle"``, ``"ellipse"`` or ``"line"``, one for all or
-            one for each.
-        name, step_name, step_index, origin, **components
-            As for `show`.
-
-        Raises
-        ------
-        coverslip.payload.UnsupportedArray
-            Something is no shape; the message says which.
-        StreamClosed
-            After `close`.
-        """
-        images = [annotate.shapes(shapes, axes, shape_type, components)]
-        self._annotate(images, self._source(name, step_name, step_index), origin)
-
-    def tracks(
-        self,
-        table: ArrayLike,
-        name: str | None = None,
-        axes: Sequence[str] = ("timepoint", "y", "x"),
-        *,
-        step_name: str | None = None,
-        step_index: int | None = None,
-        origin: str = "",
-        **components: Any,
-    ) -> None:
-        """Send tracks, in place of those that stood there.
-
-        Parameters
-        ----------
-        table : array_like
-            ``(n, 1 + len(axes))``: a track's number, then `axes`; y and x in pixels.
-        axes : sequence of str, default ("timepoint", "y", "x")
-            What the columns after the first are; the first of them that is not y or x is the time.
-        name, step_name, step_index, origin, **components
-            As for `show`.
-
-        Raises
-        ------
-        coverslip.payload.UnsupportedArray
-            Other columns, no axis of time, a track's number that is not whole.
-        StreamClosed
-            After `close`.
-        """
-        images = [annotate.tracks(table, axes, components)]
-        self._annotate(images, self._source(name, step_name, step_index), origin)
-
-    def rois(
-        self,
-        regions: annotate.Rois,
-        name: str | None = None,
-        *,
-        step_name: str | None = None,
-        step_index: int | None = None,
-        origin: str = "",
-        **components: Any,
-    ) -> None:
-        """Send ImageJ's regions of interest, in place of those that stood there.
-
-        Parameters
-        ----------
-        regions : path, bytes, roifile.ImagejRoi, or iterable of the last two
-            A ``.roi`` or ``.zip`` file, or what was read from one.
-        name, step_name, step_index, origin, **components
-            As for `show`.
-
-        Raises
-        ------
-        coverslip.viewers.UnreadableImage
-            The file cannot be read.
-        coverslip.payload.UnsupportedArray
-            It is no region.
-        StreamClosed
-            After `close`.
-        """
-        images = [annotate.rois(regions, components)]
-        self._annotate(images, self._source(name, step_name, step_index), origin)
-
-    def _annotate(self, images: Iterable[Image], source: Source, origin: str) -> None:
-        where = as_origin(origin)
-        self._stream.send([image._replace(origin=where) for image in images], source)
-
     # ---- counts -----------------------------------------------------------------------
 
     def flush(self, timeout: float = 10.0) -> Delivery:
-        """Wait until what was sent is in the layers that the viewer draws.
+        """Wait until what was sent is in the layers that the viewers draw.
 
         Returns
         -------
         Delivery
-            ``(sent, shown, dropped, failed)``. They add up, unless `timeout`
-            seconds were not enough; then `Delivery.pending` says how many remain.
+            ``(sent, shown, dropped, failed)``, summed over the viewers. They add up, unless
+            `timeout` seconds were not enough; then `Delivery.pending` says how many remain.
         """
         return self._stream.flush(timeout)
 
@@ -338,39 +256,58 @@ class View:
 
     # ---- questions --------------------------------------------------------------------
 
-    def layers(self, checksums: bool = False) -> tuple[LayerInfo, ...]:
-        """Return what the viewer holds, as it holds it.
+    def layers(
+        self, checksums: bool = False, *, viewer: str | None = None
+    ) -> tuple[LayerInfo, ...]:
+        """Return what the viewer holds, as it holds it; of several, one after another.
 
         Parameters
         ----------
         checksums : bool, default False
             Also the CRC-32 of each plane's pixels.
+        viewer : str, optional
+            The kind of the one to ask, of several.
 
         Raises
         ------
         ViewerGone
             No viewer answers.
         """
-        return self._ask(DescribeLayers(checksums=checksums), Layers).layers
+        question = DescribeLayers(checksums=checksums)
+        return tuple(
+            layer
+            for visualizer in self._chosen(viewer)
+            for layer in ask(visualizer, question, Layers).layers
+        )
 
-    def screenshot(self, path: str | os.PathLike[str] | None = None) -> bytes:
+    def screenshot(
+        self, path: str | os.PathLike[str] | None = None, *, viewer: str | None = None
+    ) -> bytes:
         """Return the viewer's window as PNG, and write it to `path` if given.
 
+        Parameters
+        ----------
+        path : path-like, optional
+            The file.
+        viewer : str, optional
+            The kind of the one to ask, of several; None puts their windows side by side.
+
         Raises
         ------
         ViewerGone
             No viewer answers.
         """
-        png = self._ask(Screenshot(), Picture).png
+        png = side_by_side([ask(one, Screenshot(), Picture).png for one in self._chosen(viewer)])
         if path is not None:
             Path(path).write_bytes(png)
         return png
 
-    def clear(self) -> None:
-        """Take away every layer that came through coverslip."""
-        self._ask(Clear(), Done)
+    def clear(self, *, viewer: str | None = None) -> None:
+        """Take away every layer that came through coverslip, from all viewers or from one."""
+        for visualizer in self._chosen(viewer):
+            ask(visualizer, Clear(), Done)
 
-    def run_macro(self, text: str, argument: str = "", timeout: float = _ANSWER_TIMEOUT) -> str:
+    def run_macro(self, text: str, argument: str = "", timeout: float = ANSWER_TIMEOUT) -> str:
         """Run a macro in the viewer's ImageJ, and return what it returns.
 
         Parameters
@@ -390,25 +327,18 @@ class View:
         ViewerGone
             No viewer answers.
         """
+        imagej = next((one for one in self.visualizers if one.kind == "fiji"), self.visualizer)
         question = RunMacro(text=text, argument=argument)
-        try:
-            return request(self.visualizer.endpoint, question, MacroResult, timeout=timeout).text
-        except RequestRefused:
-            raise
-        except TransportError as error:
-            raise self._gone(error) from error
+        return ask(imagej, question, MacroResult, timeout, may_refuse=True).text
 
-    def _ask(self, question: Request, answer: type[R]) -> R:
-        try:
-            return request(self.visualizer.endpoint, question, answer, timeout=_ANSWER_TIMEOUT)
-        except TransportError as error:
-            raise self._gone(error) from error
-
-    def _gone(self, error: Exception) -> ViewerGone:
-        return ViewerGone(
-            f"the {self.visualizer.kind} viewer on port {self.visualizer.port} "
-            f"did not answer: {error}"
-        )
+    def _chosen(self, viewer: str | None) -> tuple[StreamVisualizer, ...]:
+        if viewer is None:
+            return self.visualizers or (self.visualizer,)
+        found = tuple(one for one in self.visualizers if one.kind == viewer)
+        if not found:
+            kinds = ", ".join(one.kind for one in self.visualizers)
+            raise ViewerGone(f"this view has no {viewer!r} viewer; it has: {kinds or 'none'}")
+        return found
 
     # ---- the end ----------------------------------------------------------------------
 
@@ -418,13 +348,15 @@ class View:
         return self._stream
 
     def close(self, linger: float = 5.0) -> Delivery:
-        """Wait up to `linger` seconds for what is under way, and let go. The viewer stays."""
+        """Wait up to `linger` seconds for what is under way, and let go. The viewers stay."""
         return self._stream.close(linger)
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Close the view and the viewer."""
+        """Close the view and its viewers, also those that come after one that will not stop."""
         self.close(linger=0.0)
-        self.visualizer.stop_viewer(timeout)
+        with ExitStack() as stack:
+            for visualizer in reversed(self.visualizers):
+                stack.callback(visualizer.stop_viewer, timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -438,19 +370,26 @@ class View:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Another process has a stream of its own; the viewer is found by its port.
-        return _rejoin, (type(self.visualizer), self.visualizer.port, self._modes)
+        # Another process has a stream of its own; the viewers are found by their ports.
+        where = [(type(one), one.port, one.host) for one in self.visualizers]
+        return _rejoin, (where, self._looks)
 
     def __repr__(self) -> str:
         counts = self._stream.statistics()
+        viewers = " and ".join(f"{one.kind} on port {one.port}" for one in self.visualizers)
         return (
-            f"<View of {self.visualizer.kind} on port {self.visualizer.port}: "
+            f"<View of {viewers or 'no viewer'}: "
             f"{', '.join(counts.state)}; sent {counts.sent}, shown {counts.shown}, "
             f"dropped {counts.dropped}, failed {counts.failed}>"
         )
 
 
-def _rejoin(visualizer: type[StreamVisualizer], port: int | None, modes: Mapping[str, str]) -> View:
-    from coverslip.viewers.connect import connect
-
-    return connect(visualizer.kind, port=port, start=False, modes=modes)
+def _rejoin(
+    where: Sequence[tuple[type[StreamVisualizer], int | None, str]], looks: tuple[Look, ...]
+) -> View:
+    visualizers = [visualizer(port=port, host=host) for visualizer, port, host in where]
+    for visualizer in visualizers:
+        visualizer.find_viewer()
+    view = View(visualizers)
+    view._looks = looks
+    return view

@@ -35,6 +35,8 @@ from coverslip.transport import (
     stop,
     wait_ready,
 )
+from coverslip.viewers.config.lazy import config_for
+from coverslip.viewers.config.scope import configs_in
 from coverslip.viewers.display import require_display
 from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.target import Presence
@@ -62,8 +64,9 @@ class StreamVisualizer:
         Accepted for pipelines that hand one to every component; not used here,
         since planes come by `StreamingBackend.save_batch` or `View.show`.
     visualizer_config : object, optional
-        Settings; ``port``, ``host``, ``persistent`` are taken from it where the
-        arguments leave them open.
+        Settings, for what the arguments leave open: a `coverslip.viewers.config.StreamingConfig`,
+        a Lazy one, an object that holds one as an attribute, or any with attributes of these
+        names (``port``, ``host``, ``persistent``, ``viewer_title``, ``replace_layers``).
     viewer_title : str, optional
         The window's title. With no `port`, only a running viewer of that title is used.
     persistent : bool, default True
@@ -96,18 +99,21 @@ class StreamVisualizer:
         persistent: bool | None = None,
         port: int | None = None,
         host: str | None = None,
-        replace_layers: bool = False,
+        replace_layers: bool | None = None,
     ) -> None:
-        for number in (port, _get(visualizer_config, "port")):
+        config = visualizer_config
+        if configs_in(visualizer_config):
+            config = config_for(self.kind, visualizer_config)
+        for number in (port, _get(config, "port")):
             if number is not None and not isinstance(number, int):
                 raise TypeError(f"port={number!r}: a port is a whole number, such as 5555")
         self.filemanager = filemanager
         self.visualizer_config = visualizer_config
-        self.viewer_title = viewer_title
-        self.persistent = bool(_first(persistent, _get(visualizer_config, "persistent"), True))
-        self.host = str(_first(host, _get(visualizer_config, "host"), "localhost"))
-        self._wanted_port = _first(port, _get(visualizer_config, "port"), None)
-        self.replace_layers = replace_layers
+        self.viewer_title = _first(viewer_title, _get(config, "viewer_title"))
+        self.persistent = bool(_first(persistent, _get(config, "persistent"), True))
+        self.host = str(_first(host, _get(config, "host"), "localhost"))
+        self._wanted_port = _first(port, _get(config, "port"))
+        self.replace_layers = bool(_first(replace_layers, _get(config, "replace_layers")))
         self._lock = threading.RLock()
         self._connection: Connection | None = None
         self._launched: Launched | None = None

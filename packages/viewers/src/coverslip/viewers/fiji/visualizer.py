@@ -37,7 +37,7 @@ class FijiStreamVisualizer(StreamVisualizer):
         viewer_title: str | None = None,
         persistent: bool | None = None,
         fiji_port: int | None = None,
-        replace_layers: bool = False,
+        replace_layers: bool | None = None,
         *,
         fiji_host: str | None = None,
         fiji: str | None = None,

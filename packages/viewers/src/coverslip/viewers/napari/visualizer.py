@@ -31,7 +31,7 @@ class NapariStreamVisualizer(StreamVisualizer):
         viewer_title: str | None = None,
         persistent: bool | None = None,
         napari_port: int | None = None,
-        replace_layers: bool = False,
+        replace_layers: bool | None = None,
         *,
         napari_host: str | None = None,
         port: int | None = None,

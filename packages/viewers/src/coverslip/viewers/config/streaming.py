@@ -1,0 +1,88 @@
+"""Where a pipeline's planes go: the viewers' addresses and lives, with how they draw."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from coverslip.viewers.config.base import Config
+from coverslip.viewers.config.display import FijiDisplayConfig, NapariDisplayConfig
+from coverslip.viewers.config.fields import Port
+
+__all__ = ["FijiStreamingConfig", "NapariStreamingConfig", "StreamingConfig"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class StreamingConfig(Config):
+    """Whether planes are streamed, and what becomes of the viewer.
+
+    A viewer of a third party's has a configuration of its own: a subclass of this one and of
+    `DisplayConfig`, with its `kind` and `section`, and fields called ``<kind>_port`` and
+    ``<kind>_host``.
+
+    Parameters
+    ----------
+    enabled : bool, default True
+        Otherwise no viewer is looked for and nothing is sent.
+    persistent : bool, default True
+        A viewer that is started outlives the pipeline.
+    replace_layers : bool, default False
+        Empty the viewer when it is found.
+    viewer_title : str, optional
+        The window's title.
+    """
+
+    enabled: bool = True
+    persistent: bool = True
+    replace_layers: bool = False
+    viewer_title: str | None = None
+
+    @property
+    def port(self) -> int | None:
+        """Data port; None takes a running viewer's, else the first free one."""
+        port: int | None = getattr(self, f"{self.kind}_port", None)
+        return port
+
+    @property
+    def host(self) -> str:
+        """The machine that the viewer runs on."""
+        return str(getattr(self, f"{self.kind}_host", "localhost"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class NapariStreamingConfig(StreamingConfig, NapariDisplayConfig):
+    """Streaming to napari.
+
+    Parameters
+    ----------
+    napari_port : int or None, default 5555
+        Data port; None takes a running viewer's, else the first free one from 5555.
+    napari_host : str, default "localhost"
+        The machine that the viewer runs on.
+    enabled, persistent, replace_layers, viewer_title : optional
+        See `StreamingConfig`.
+    colormap, variable_size_handling, channel_mode, … : optional
+        See `NapariDisplayConfig`.
+    """
+
+    napari_port: Port | None = 5555
+    napari_host: str = "localhost"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class FijiStreamingConfig(StreamingConfig, FijiDisplayConfig):
+    """Streaming to ImageJ.
+
+    Parameters
+    ----------
+    fiji_port : int or None, default 5556
+        Data port; None takes a running viewer's, else the first free one from 5556.
+    fiji_host : str, default "localhost"
+        The machine that the viewer runs on.
+    enabled, persistent, replace_layers, viewer_title : optional
+        See `StreamingConfig`.
+    lut, dimensions, channel_mode, … : optional
+        See `FijiDisplayConfig`.
+    """
+
+    fiji_port: Port | None = 5556
+    fiji_host: str = "localhost"

@@ -1,0 +1,115 @@
+"""How one viewer is asked to lay out and draw what a view sends it.
+
+A view's configuration gives each of its viewers a `Look`; what a single call says wins over it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from coverslip.payload import CANONICAL_ORDER, Display, Mode
+from coverslip.viewers.config.base import Config
+from coverslip.viewers.config.display import DisplayConfig, with_short_names
+
+__all__ = ["Look", "Spelling", "WORDS", "as_words"]
+
+logger = logging.getLogger(__name__)
+
+WORDS: Final = ("colormap", "contrast_limits", "opacity", "blending", "scale", "unit")
+"""The display settings that a call may give."""
+
+
+class Look(NamedTuple):
+    """Component modes and display settings, as they travel with every plane."""
+
+    modes: Mapping[str, str]
+    display: Display
+
+    @classmethod
+    def of(cls, config: Config | None, modes: Mapping[str, Mode | str]) -> Look:
+        """Return what a configuration asks for; `modes` win over its mode fields.
+
+        Raises
+        ------
+        ValueError
+            A mode is unknown.
+        """
+        own = {} if config is None else config.modes()
+        display = config.display() if isinstance(config, DisplayConfig) else Display()
+        return cls(own | {name: Mode(mode).value for name, mode in modes.items()}, display)
+
+    def with_words(self, words: Mapping[str, Any]) -> Display:
+        """Return the display settings with a call's own in their place."""
+        if "scale" in words:
+            words = {**words, "scale": {**self.display.scale, **words["scale"]}}
+        return msgspec.structs.replace(self.display, **words)
+
+
+def as_words(
+    *,
+    colormap: str | None = None,
+    contrast_limits: tuple[float, float] | None = None,
+    opacity: float | None = None,
+    blending: str | None = None,
+    scale: Mapping[str, float] | None = None,
+    unit: str | None = None,
+) -> dict[str, Any]:
+    """Return the display settings that a call gives, as plain values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        One is not of its kind.
+    """
+    words: dict[str, Any] = {}
+    if colormap is not None:
+        words["colormap"] = str(colormap)
+    if contrast_limits is not None:
+        low, high = contrast_limits
+        words["contrast_limits"] = (float(low), float(high))
+    if opacity is not None:
+        words["opacity"] = float(opacity)
+    if blending is not None:
+        words["blending"] = str(blending)
+    if scale is not None:
+        steps = {str(axis): float(step) for axis, step in dict(scale).items()}
+        words["scale"] = with_short_names(steps)
+    if unit is not None:
+        words["unit"] = str(unit)
+    return words
+
+
+class Spelling:
+    """Notices component names that look like a slip of the pen; warns once of each.
+
+    Any name is a component, so ``chanel="DAPI"`` is none that could be refused.
+    """
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = frozenset(known) | set(CANONICAL_ORDER) | set(WORDS)
+        self._met = set(self._known)
+
+    def check(self, components: Mapping[str, Any]) -> None:
+        """Look at the names of a call's components."""
+        for name in components.keys() - self._met:
+            self._met.add(name)
+            meant = next((known for known in sorted(self._known) if _one_edit(name, known)), None)
+            if meant is not None:
+                logger.warning("%r is shown as a component of its own: is %r meant?", name, meant)
+
+
+def _one_edit(one: str, other: str) -> bool:
+    """Tell whether one character added, lost, changed or swapped makes a word of the other."""
+    if min(len(one), len(other)) < 3 or abs(len(one) - len(other)) > 1 or one == other:
+        return False
+    start = next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
+    a, b = one[start:], other[start:]
+    swapped = a[:2] == b[1::-1] and a[2:] == b[2:]
+    return swapped or a[1:] == b[1:] or a[1:] == b or a == b[1:]

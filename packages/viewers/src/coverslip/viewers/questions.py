@@ -1,0 +1,58 @@
+"""What a view asks its viewers, and how one answer is made of several viewers' answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from coverslip.transport import Reply, Request, RequestRefused, TransportError, request
+from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.visualizer import StreamVisualizer
+
+__all__ = ["ANSWER_TIMEOUT", "ask", "side_by_side"]
+
+R = TypeVar("R", bound=Reply)
+
+ANSWER_TIMEOUT = 30.0
+"""Seconds for a question that the GUI answers: it may be drawing, or hashing gigabytes."""
+
+
+def ask(
+    visualizer: StreamVisualizer,
+    question: Request,
+    answer: type[R],
+    timeout: float = ANSWER_TIMEOUT,
+    *,
+    may_refuse: bool = False,
+) -> R:
+    """Return a viewer's answer.
+
+    Raises
+    ------
+    coverslip.transport.RequestRefused
+        It will not do it, where that is an answer (`may_refuse`); the message says why.
+    ViewerGone
+        It does not answer.
+    """
+    try:
+        return request(visualizer.endpoint, question, answer, timeout=timeout)
+    except TransportError as error:
+        if may_refuse and isinstance(error, RequestRefused):
+            raise
+        raise ViewerGone(
+            f"the {visualizer.kind} viewer on port {visualizer.port} did not answer: {error}"
+        ) from error
+
+
+def side_by_side(pictures: Sequence[bytes]) -> bytes:
+    """Return pictures as one, from left to right; PNG to PNG."""
+    if len(pictures) == 1:
+        return pictures[0]
+    import imagecodecs
+
+    windows = [imagecodecs.png_decode(picture)[..., :3] for picture in pictures]
+    height = max(window.shape[0] for window in windows)
+    filled = [np.pad(window, ((0, height - window.shape[0]), (0, 0), (0, 0))) for window in windows]
+    return bytes(imagecodecs.png_encode(np.concatenate(filled, axis=1)))
