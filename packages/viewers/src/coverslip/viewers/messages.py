@@ -14,7 +14,15 @@ import msgspec
 from coverslip.payload import Value
 from coverslip.transport import Reply, Request
 
-__all__ = ["DescribeLayers", "LayerInfo", "Layers", "MacroResult", "PlaneInfo", "RunMacro"]
+__all__ = [
+    "DescribeLayers",
+    "LayerInfo",
+    "Layers",
+    "MacroResult",
+    "PlaneInfo",
+    "RaiseWindow",
+    "RunMacro",
+]
 
 
 class PlaneInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +91,10 @@ class Layers(Reply, frozen=True, kw_only=True):
     """The layers of a viewer, bottom first."""
 
     layers: tuple[LayerInfo, ...]
+
+
+class RaiseWindow(Request, frozen=True, kw_only=True):
+    """Bring the viewer's window to the front; answered with `Done`."""
 
 
 class RunMacro(Request, frozen=True, kw_only=True):

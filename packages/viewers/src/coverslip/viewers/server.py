@@ -32,7 +32,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverslip.payload import (
-    CODEC,
     TABLES,
     ArenaReader,
     ArenaUnreachable,
@@ -47,7 +46,6 @@ from coverslip.payload import (
     Plane,
     Slot,
     StalePlane,
-    can_compress,
     check_table,
     decode,
     decode_offer,
@@ -72,7 +70,7 @@ from coverslip.transport import (
 )
 from coverslip.viewers.contrast import limits_of
 from coverslip.viewers.inbox import Arrival, Inbox
-from coverslip.viewers.messages import DescribeLayers, Layers
+from coverslip.viewers.messages import DescribeLayers, Layers, RaiseWindow
 from coverslip.viewers.snapshot import LayerSnapshot
 
 __all__ = ["Arrival", "ViewerServer"]
@@ -142,6 +140,7 @@ class ViewerServer(ZMQServer):
             Clear: lambda _: self.on_gui(self._clear),
             Screenshot: lambda _: self.on_gui(lambda: Picture(png=self.take_screenshot())),
             DescribeLayers: self._describe,
+            RaiseWindow: lambda _: self.on_gui(self._raise),
         }
 
     def attach(self, request: Attach) -> Attached:
@@ -168,8 +167,7 @@ class ViewerServer(ZMQServer):
             owner = Identity(offer.pid, offer.start_time)
         self._sources[request.stream] = _Source(owner, offer, reader)
         transfer = "inline" if reader is None else "shared_memory"
-        codecs = [CODEC] if can_compress() else []
-        return msgspec.structs.replace(attached, transfer=transfer, reason=reason, codecs=codecs)
+        return msgspec.structs.replace(attached, transfer=transfer, reason=reason)
 
     def detach(self, request: Detach) -> None:
         """Let go of the stream's arena."""
@@ -257,9 +255,8 @@ class ViewerServer(ZMQServer):
             along=plane.along,
             pads=self.pads,
         )
-        limits = batch.source.display.contrast_limits
-        if limits is None and not plane.rgb and plane.kind not in TABLES:
-            limits = self.measure(placement, pixels)
+        measured = plane.kind == "image" and not plane.rgb
+        limits = self.measure(placement, pixels) if measured else None
         return Arrival(batch.stream, sequence, placement, pixels, plane.origin, limits)
 
     def _take(
@@ -311,12 +308,7 @@ class ViewerServer(ZMQServer):
         return kept(shape, dtype)
 
     def measure(self, placement: Placement, pixels: NDArray[Any]) -> tuple[float, float] | None:
-        """Return what contrast limits a plane asks for, exact for a layer's first real one.
-
-        Labels ask for none: their colours are names.
-        """
-        if placement.layer.kind != "image":
-            return None
+        """Return what contrast limits a plane asks for, exact for a layer's first real one."""
         exact = placement.layer not in self._measured
         limits = limits_of(pixels, exact=exact)
         if exact and limits is not None:
@@ -421,6 +413,9 @@ class ViewerServer(ZMQServer):
     def take_screenshot(self) -> bytes:
         """Return the whole window as PNG."""
 
+    def raise_window(self) -> None:
+        """Bring the window to the front; GUI thread."""
+
     @abstractmethod
     def snapshot(self) -> list[LayerSnapshot]:
         """Return what each layer of ours holds, bottom first."""
@@ -430,6 +425,10 @@ class ViewerServer(ZMQServer):
     def _clear(self) -> Done:
         self.clear_layers()
         self._measured.clear()
+        return Done()
+
+    def _raise(self) -> Done:
+        self.raise_window()
         return Done()
 
     def _describe(self, request: DescribeLayers) -> Future[Reply]:

@@ -124,7 +124,9 @@ class StreamVisualizer:
 
     # ---- start and stop ---------------------------------------------------------------
 
-    def start_viewer(self, async_mode: bool = False, timeout: float = START_TIMEOUT) -> None:
+    def start_viewer(
+        self, async_mode: bool = False, timeout: float = START_TIMEOUT, *, reuse: bool = True
+    ) -> None:
         """Find the viewer or start it. Starting one that runs does nothing.
 
         Parameters
@@ -134,6 +136,8 @@ class StreamVisualizer:
             wrong then is logged, and raised by `wait_for_ready`.
         timeout : float, default 60.0
             Seconds until the viewer must be ready.
+        reuse : bool, default True
+            Take a viewer that runs and fits. Otherwise one more is started.
 
         Raises
         ------
@@ -149,7 +153,7 @@ class StreamVisualizer:
             if self._starter is not None and self._starter.is_alive():
                 if async_mode:
                     return
-            elif not self._adopt():
+            elif not (reuse and self._adopt()):
                 if self.host not in _LOCAL_HOSTS:
                     raise NoServer(
                         f"a viewer on {self.host} cannot be started from here: start it there "
@@ -161,7 +165,7 @@ class StreamVisualizer:
                 self._unwanted = threading.Event()
                 self._starter = threading.Thread(
                     target=self._start,
-                    args=(timeout, self._unwanted),
+                    args=(timeout, self._unwanted, reuse),
                     name="coverslip-starter",
                     daemon=True,
                 )
@@ -178,7 +182,7 @@ class StreamVisualizer:
         with self._lock:
             return self._adopt()
 
-    def _start(self, timeout: float, unwanted: threading.Event) -> None:
+    def _start(self, timeout: float, unwanted: threading.Event, reuse: bool) -> None:
         """Launch and wait, until `unwanted`; runs on the starter thread."""
         deadline = time.monotonic() + timeout
         try:
@@ -190,7 +194,7 @@ class StreamVisualizer:
             try:
                 self._launch(port, deadline, unwanted)
             except LaunchError:
-                if unwanted.is_set() or self._adopt():
+                if unwanted.is_set() or (reuse and self._adopt()):
                     return
                 if port == self._wanted_port or port_holder(self.default_port) is None:
                     raise

@@ -15,7 +15,7 @@ import typer
 from coverslip.payload import PayloadError
 from coverslip.transport import TransportError
 from coverslip.viewers.cli.words import in_one_line
-from coverslip.viewers.errors import PipelineFailed, ViewerError
+from coverslip.viewers.errors import NotInstalled, PipelineFailed, ViewerError
 
 __all__ = ["app", "main"]
 
@@ -216,6 +216,18 @@ def stop(
     if (port is None) != every:
         raise typer.BadParameter("give a port, or --all")
     raise typer.Exit(0 if run_stop(port, force=force) else FAILED)
+
+
+@app.command(epilog=STATUS)
+def manager() -> None:
+    """Open the window that shows all viewers: their state, counts and logs; launch, stop."""
+    try:
+        from coverslip.viewers.manager.app import run_manager
+    except ImportError as error:
+        raise NotInstalled(
+            f'the manager needs {error.name}: pip install "coverslip-viewers[manager]"'
+        ) from error
+    raise typer.Exit(run_manager())
 
 
 def main() -> None:

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from coverslip.payload import Layer, Value, natural_key
 from coverslip.viewers.fiji.java import class_of
-from coverslip.viewers.fiji.luts import Shelf
 from coverslip.viewers.fiji.pictures import picture_of
 from coverslip.viewers.fiji.pixels import JavaPixels, JavaPlane
 from coverslip.viewers.fiji.scene import Scene
@@ -70,7 +68,7 @@ class Desktop:
             self._main.setTitle(f"{self._main.getTitle()} — {title}")
         self.version = str(static.getVersion())
         self.java_version = str(class_of("java.lang.System").getProperty("java.version"))
-        self.scene = Scene(pixels, Shelf())
+        self.scene = Scene(pixels)
 
     @property
     def quit(self) -> bool:
@@ -80,35 +78,24 @@ class Desktop:
     def screenshot(self) -> bytes:
         """Return the main window and all image windows as PNG."""
         self.scene.paint()
+        return picture_of([self._main, *self._frames()])
+
+    @staticmethod
+    def _frames() -> list[Any]:
+        """Return the image windows, oldest first."""
         manager = class_of("ij.WindowManager")
         images = [manager.getImage(number) for number in manager.getIDList() or ()]
-        frames = [image.getWindow() for image in images if image is not None]
-        return picture_of([self._main, *frames])
+        return [image.getWindow() for image in images if image is not None]
+
+    def bring_to_front(self) -> None:
+        """Show ImageJ and its image windows before all others."""
+        for frame in [self._main, *self._frames()]:
+            if frame is not None and frame.isDisplayable():
+                frame.toFront()
 
     def snapshot(self) -> list[LayerSnapshot]:
-        """Return what each window of ours holds, oldest first, then what lies over them."""
-        windows = [self._describe(window) for window in self.scene.windows()]
-        return [*windows, *map(self._describe_table, self.scene.tables())]
-
-    def _describe_table(self, layer: Layer) -> LayerSnapshot:
-        store = layer.store
-        seen: dict[str, dict[Value, None]] = {name: {} for name in layer.key.axes}
-        planes = []
-        for place, table in store.snapshot():
-            components = dict(zip(layer.key.axes, place, strict=True))
-            planes.append((layer.components | components, table))
-            for name, value in components.items():
-                seen[name][value] = None
-        return LayerSnapshot(
-            name=layer.name,
-            kind=layer.key.kind,
-            axes=(*layer.key.axes, *layer.key.along, "y", "x"),
-            labels={name: tuple(sorted(values, key=natural_key)) for name, values in seen.items()},
-            shape=store.shape,
-            dtype=layer.key.dtype,
-            contrast_limits=None,
-            planes=planes,
-        )
+        """Return what each window of ours holds, oldest first."""
+        return [self._describe(window) for window in self.scene.windows()]
 
     def _describe(self, window: HyperstackWindow) -> LayerSnapshot:
         stack, layer = window.hyperstack, window.layer
@@ -118,7 +105,7 @@ class Desktop:
         labels = stack.labels
         return LayerSnapshot(
             name=str(window.imp.getTitle()),
-            kind=layer.key.kind,
+            kind="image",
             axes=(*labels, "y", "x", *(("c",) if layer.key.rgb else ())),
             labels=labels,
             shape=(*(len(values) for values in labels.values()), *shape),

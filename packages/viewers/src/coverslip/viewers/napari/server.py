@@ -182,6 +182,10 @@ class NapariViewerServer(ViewerServer):
         """Return the whole window as PNG."""
         return self._shown.screenshot()
 
+    def raise_window(self) -> None:
+        """Bring the window to the front."""
+        self._shown.bring_to_front()
+
     def snapshot(self) -> list[LayerSnapshot]:
         """Return what each layer of ours holds, bottom first."""
         from coverslip.viewers.napari.snapshot import snapshot_of

@@ -79,6 +79,13 @@ class LiveWindow:
         png: bytes = buffer.data().data()
         return png
 
+    def bring_to_front(self) -> None:
+        """Show the window before all others, as far as the window manager lets it."""
+        if self._main.isMinimized():
+            self._main.showNormal()
+        self._main.raise_()
+        self._main.activateWindow()
+
     def close(self) -> None:
         """Close the window without asking. Idempotent, also after the user has closed it."""
         if self._closed:

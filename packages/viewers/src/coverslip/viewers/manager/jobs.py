@@ -1,0 +1,74 @@
+"""Work that may wait, off the GUI thread; what it brings comes back on the GUI thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+__all__ = ["Jobs"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_AT_ONCE = 8
+
+
+class Jobs(QObject):
+    """Runs calls in threads and hands their results to callbacks in the thread it lives in."""
+
+    busy_changed = pyqtSignal(int)
+    """How many calls are under way."""
+
+    _ended = pyqtSignal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="coverslip-job")
+        self._under_way = 0
+        self._closed = threading.Event()
+        self._ended.connect(self._finish)
+
+    def run(
+        self,
+        call: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[Exception], object],
+    ) -> None:
+        """Run `call` in a thread, then `done` with its result or `failed` with its exception.
+
+        Neither is called once `close` was.
+        """
+
+        def work() -> None:
+            try:
+                result = call()
+            except Exception as error:
+                logger.debug("a job failed", exc_info=True)
+                self._report(partial(failed, error))
+            else:
+                self._report(partial(done, result))
+
+        self._under_way += 1
+        self.busy_changed.emit(self._under_way)
+        self._pool.submit(work)
+
+    def _report(self, callback: Callable[[], object]) -> None:
+        if not self._closed.is_set():
+            self._ended.emit(callback)
+
+    def _finish(self, callback: Callable[[], object]) -> None:
+        self._under_way -= 1
+        self.busy_changed.emit(self._under_way)
+        if not self._closed.is_set():
+            callback()
+
+    def close(self) -> None:
+        """Begin nothing more and wait for what is under way."""
+        self._closed.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,400 @@
+"""The manager's window: the table of viewers, and what can be done with those selected."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PyQt6.QtCore import QByteArray, QSettings, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QCloseEvent, QKeySequence
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QHeaderView,
+    QInputDialog,
+    QLabel,
+    QLineEdit,
+    QMainWindow,
+    QMessageBox,
+    QStackedWidget,
+    QTableView,
+    QToolBar,
+)
+
+from coverslip.transport import TransportError
+from coverslip.viewers.connect import viewer_kinds
+from coverslip.viewers.errors import ViewerError
+from coverslip.viewers.manager import deeds
+from coverslip.viewers.manager.jobs import Jobs
+from coverslip.viewers.manager.launching import LaunchDialog, Wanted
+from coverslip.viewers.manager.log import LogView
+from coverslip.viewers.manager.roster import Roster, ViewerState
+from coverslip.viewers.manager.table import Column, RatesDelegate, ViewerTable
+
+__all__ = ["ManagerWindow"]
+
+LOOK_EVERY = 1.0
+"""Seconds from one look at all viewers to the next."""
+
+_WIDTHS = {
+    Column.STATE: 120,
+    Column.KIND: 70,
+    Column.TITLE: 180,
+    Column.WHERE: 130,
+    Column.UPTIME: 90,
+    Column.SHOWN: 80,
+    Column.WAITING: 80,
+    Column.DROPPED: 70,
+    Column.RATE: 160,
+    Column.MEMORY: 140,
+}
+
+_NOBODY = (
+    'No viewer runs.\n\nLaunch one here, or let a pipeline start it:\nview = connect("napari")'
+)
+
+
+class ManagerWindow(QMainWindow):
+    """Every viewer of this user, and remote ones by their line. GUI thread only.
+
+    Parameters
+    ----------
+    settings : QSettings
+        Where geometry is remembered.
+    """
+
+    _looked = pyqtSignal(object)
+
+    def __init__(self, settings: QSettings) -> None:
+        super().__init__()
+        self.setWindowTitle("coverslip viewers")
+        self._settings = settings
+        self._roster = Roster()
+        self._jobs = Jobs(self)
+        self._logs: dict[str, LogView] = {}
+        self._closing = threading.Event()
+        self.table = ViewerTable()
+        self.rows = self._make_rows()
+        self._nobody = QLabel(_NOBODY)
+        self._nobody.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._nobody)
+        self._pages.addWidget(self.rows)
+        self.setCentralWidget(self._pages)
+        self._summary = QLabel()
+        status = self.statusBar()
+        assert status is not None
+        status.addPermanentWidget(self._summary)
+        self._on_selection: list[QAction] = []
+        self._make_actions()
+        selection = self.rows.selectionModel()
+        assert selection is not None
+        selection.selectionChanged.connect(self._enable)
+        self._enable()
+        self._looked.connect(self._take)
+        self._restore()
+        self._looker = threading.Thread(
+            target=self._look_on, name="coverslip-manager-look", daemon=True
+        )
+        self._looker.start()
+
+    # ---- its parts --------------------------------------------------------------------
+
+    def _make_rows(self) -> QTableView:
+        rows = QTableView()
+        rows.setModel(self.table)
+        rows.setAccessibleName("Viewers")
+        rows.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        rows.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        rows.setAlternatingRowColors(True)
+        rows.setShowGrid(False)
+        rows.setWordWrap(False)
+        rows.setAcceptDrops(True)
+        rows.setDragDropMode(QAbstractItemView.DragDropMode.DropOnly)
+        rows.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self._rates = RatesDelegate(rows)
+        rows.setItemDelegateForColumn(Column.RATE, self._rates)
+        vertical, horizontal = rows.verticalHeader(), rows.horizontalHeader()
+        assert vertical is not None
+        assert horizontal is not None
+        vertical.hide()
+        horizontal.setHighlightSections(False)
+        horizontal.setStretchLastSection(True)
+        horizontal.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        for column, width in _WIDTHS.items():
+            rows.setColumnWidth(column, width)
+        rows.doubleClicked.connect(self.show_selected)
+        return rows
+
+    def _make_actions(self) -> None:
+        bar = QToolBar("Viewers")
+        bar.setObjectName("viewers")
+        bar.setMovable(False)
+        self.addToolBar(bar)
+
+        def add(
+            words: str, shortcut: str, explained: str, call: Callable[[], object], *, rows: bool
+        ) -> None:
+            action = QAction(words, self)
+            action.setShortcut(QKeySequence(shortcut))
+            action.setToolTip(f"{explained} ({action.shortcut().toString()})")
+            action.triggered.connect(lambda _checked: call())
+            bar.addAction(action)
+            if rows:
+                self._on_selection.append(action)
+                self.rows.addAction(action)
+
+        add("&Launch…", "Ctrl+N", "Start a viewer", self.ask_for_launch, rows=False)
+        add("&Remote…", "Ctrl+R", "Add a viewer on another machine", self.ask_for_line, rows=False)
+        bar.addSeparator()
+        add("&Show", "Ctrl+Return", "Bring its window to the front", self.show_selected, rows=True)
+        add("S&creenshot…", "Ctrl+S", "Save its window as a picture", self.ask_for_file, rows=True)
+        add("L&og", "Ctrl+L", "What it logs, live", self.open_logs, rows=True)
+        add("Cl&ear", "Ctrl+E", "Take its layers out", self.clear_selected, rows=True)
+        add("&Quit viewer", "Ctrl+Del", "Ask it to end", self.quit_selected, rows=True)
+
+    def _restore(self) -> None:
+        geometry = self._settings.value("geometry")
+        if not (isinstance(geometry, QByteArray) and self.restoreGeometry(geometry)):
+            self.resize(1180, 420)
+        header = self.rows.horizontalHeader()
+        columns = self._settings.value("columns")
+        if header is not None and isinstance(columns, QByteArray):
+            header.restoreState(columns)
+
+    # ---- what is known ----------------------------------------------------------------
+
+    def _look_on(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._looked.emit(self._roster.look())
+            except TransportError as error:
+                self._looked.emit(error)
+            self._closing.wait(LOOK_EVERY)
+
+    def _take(self, found: list[ViewerState] | TransportError) -> None:
+        if isinstance(found, TransportError):
+            self._say(str(found))
+            return
+        self.table.update(found)
+        self._pages.setCurrentWidget(self.rows if found else self._nobody)
+        shown = sum(state.shown for state in found)
+        many = "viewer" if len(found) == 1 else "viewers"
+        self._summary.setText(f"{len(found)} {many}, {shown:,} planes shown")
+        self._enable()
+
+    def selected(self) -> list[ViewerState]:
+        """Return the viewers of the selected rows."""
+        selection = self.rows.selectionModel()
+        rows = [] if selection is None else sorted({i.row() for i in selection.selectedRows()})
+        return [self.table.state(row) for row in rows]
+
+    def _enable(self, *_: object) -> None:
+        some = bool(self.selected())
+        for action in self._on_selection:
+            action.setEnabled(some)
+
+    def _say(self, words: str) -> None:
+        status = self.statusBar()
+        if status is not None:
+            status.showMessage(words, 15_000)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """Say what went wrong; what is nobody's fault but ours keeps its traceback in the log."""
+        box = QMessageBox(QMessageBox.Icon.Warning, what, what, parent=self)
+        box.setInformativeText(str(error) or type(error).__name__)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()
+
+    def _for_each(
+        self,
+        states: list[ViewerState],
+        doing: str,
+        call: Callable[[ViewerState], object],
+        done: str,
+    ) -> None:
+        for state in states:
+            name = _name(state)
+            self._say(f"{doing} {name}…")
+            self._jobs.run(
+                partial(call, state),
+                partial(self._say_done, f"{name} {done}"),
+                partial(self._complain, f"{doing} {name}"),
+            )
+
+    def _say_done(self, words: str, _result: object) -> None:
+        self._say(words)
+
+    # ---- what is done -----------------------------------------------------------------
+
+    def ask_for_launch(self) -> None:
+        """Open the dialog that starts a viewer."""
+        dialog = LaunchDialog(viewer_kinds(), self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: self.launch(dialog.wanted()))
+        dialog.open()
+
+    def launch(self, wanted: Wanted) -> None:
+        """Start a viewer; its row comes as soon as it has bound its ports."""
+        self._say(f"Starting {wanted.kind}…")
+        self._jobs.run(
+            lambda: deeds.launch(**wanted._asdict()),
+            lambda _: self._say(f"{wanted.kind} is ready"),
+            lambda error: self._complain(f"{wanted.kind} could not be started", error),
+        )
+
+    def ask_for_line(self) -> None:
+        """Ask for the line of a viewer on another machine."""
+        dialog = QInputDialog(self)
+        dialog.setWindowTitle("Add a remote viewer")
+        dialog.setLabelText(
+            "Paste the line that `coverslip connection show PORT` prints there.\n"
+            "It holds a key: it is kept until this window is closed, and nowhere else."
+        )
+        dialog.setTextEchoMode(QLineEdit.EchoMode.Password)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.textValueSelected.connect(self.add_remote)
+        dialog.open()
+
+    def add_remote(self, line: str) -> None:
+        """Watch a viewer on another machine by its ``coverslip://`` line."""
+        try:
+            endpoint = self._roster.add_remote(line)
+        except TransportError as error:
+            self._complain("This is no line of a viewer", error)
+        else:
+            self._say(f"Looking for {endpoint.kind} on {endpoint.host}:{endpoint.port}…")
+
+    def show_selected(self, *_: object) -> None:
+        """Bring the selected viewers' windows to the front."""
+        self._for_each(self.selected(), "Showing", deeds.raise_window, "is in front")
+
+    def clear_selected(self) -> None:
+        """Take the selected viewers' layers out, after asking."""
+        chosen = self.selected()
+        if chosen:
+            self._ask(
+                f"Take all layers out of {_names(chosen)}?",
+                "Planes that were sent are gone then.",
+                lambda: self._for_each(chosen, "Clearing", deeds.clear, "is empty"),
+            )
+
+    def ask_for_file(self) -> None:
+        """Save pictures of the selected viewers' windows."""
+        for state in self.selected():
+            suggested = f"{state.kind}-{state.port}.png"
+            name, _ = QFileDialog.getSaveFileName(
+                self, f"Screenshot of {_name(state)}", suggested, "Pictures (*.png)"
+            )
+            if name:
+                self.save_screenshot(state, Path(name))
+
+    def save_screenshot(self, state: ViewerState, path: Path) -> None:
+        """Save a picture of one viewer's window."""
+
+        def save() -> int:
+            return path.write_bytes(deeds.take_screenshot(state))
+
+        self._jobs.run(
+            save,
+            lambda _: self._say(f"{path} is written"),
+            lambda error: self._complain(f"No screenshot of {_name(state)}", error),
+        )
+
+    def open_logs(self) -> None:
+        """Open a window with the log of each selected viewer."""
+        for state in self.selected():
+            log = None if state.connection is None else state.connection.log
+            if log is None:
+                self._complain(
+                    f"No log of {_name(state)}",
+                    ViewerError("it was not launched with a log file, or is on another machine"),
+                )
+                continue
+            view = self._logs.get(state.key)
+            if view is None:
+                view = self._logs[state.key] = LogView(Path(log), _name(state))
+            view.show()
+            view.raise_()
+
+    def quit_selected(self) -> None:
+        """Ask the selected viewers to end; offer to kill one that does not."""
+        chosen = self.selected()
+        if chosen:
+            self._ask(
+                f"Quit {_names(chosen)}?",
+                "The planes are gone with the window; pipelines go on without it.",
+                partial(self.quit, *chosen),
+            )
+
+    def quit(self, *states: ViewerState) -> None:
+        """Ask viewers to end."""
+        for state in states:
+            self._say(f"Waiting for {_name(state)} to end…")
+            self._jobs.run(
+                partial(deeds.ask_to_end, state),
+                partial(self._ended, state),
+                partial(self._complain, f"{_name(state)} was not asked to end"),
+            )
+
+    def _ended(self, state: ViewerState, ended: deeds.Ended) -> None:
+        if ended.gone:
+            self._roster.forget_remote(state.key)
+            last = ""
+            if ended.last is not None:
+                last = f": it was {ended.last.state}, {ended.last.refused} messages refused"
+            self._say(f"{_name(state)} has ended{last}")
+            return
+        if state.connection is None:
+            self._complain(f"{_name(state)} is still there", ViewerError(ended.reason))
+            return
+        self._ask(
+            f"{_name(state)} did not end. Kill process {state.connection.pid}?",
+            f"{ended.reason}\nOnly that very process is killed, never whoever has its port.",
+            lambda: self.kill(state),
+        )
+
+    def kill(self, state: ViewerState) -> None:
+        """Kill one viewer's process."""
+        self._jobs.run(
+            lambda: deeds.kill(state),
+            lambda _: self._say(f"{_name(state)} was killed"),
+            lambda error: self._complain(f"{_name(state)} could not be killed", error),
+        )
+
+    def _ask(self, question: str, explained: str, then: Callable[[], object]) -> None:
+        """Ask, without stopping the table, and do `then` if the answer is yes."""
+        box = QMessageBox(QMessageBox.Icon.Question, "coverslip", question, parent=self)
+        box.setInformativeText(explained)
+        box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel)
+        box.setDefaultButton(QMessageBox.StandardButton.Cancel)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.accepted.connect(then)
+        box.open()
+
+    # ---- the end ----------------------------------------------------------------------
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802 - Qt's
+        """Remember the geometry; viewers stay."""
+        self._settings.setValue("geometry", self.saveGeometry())
+        header = self.rows.horizontalHeader()
+        if header is not None:
+            self._settings.setValue("columns", header.saveState())
+        self._settings.sync()
+        self._closing.set()
+        for log in self._logs.values():
+            log.close()
+        self._looker.join()
+        self._jobs.close()
+        self._roster.close()
+        super().closeEvent(event)
+
+
+def _name(state: ViewerState) -> str:
+    return f"{state.title or state.kind} on port {state.port}"
+
+
+def _names(states: list[ViewerState]) -> str:
+    return _name(states[0]) if len(states) == 1 else f"{len(states)} viewers"

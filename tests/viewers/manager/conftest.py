@@ -1,0 +1,49 @@
+"""What the manager's tests stand on."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def application(display: str, qapp: object, session_runtime_folder: Path) -> object:
+    """Qt's application, with all that Qt opens at the first windows and keeps for the process."""
+    from PyQt6.QtCore import QFileSystemWatcher, QSettings, QThreadPool
+    from PyQt6.QtWidgets import QApplication, QMessageBox
+
+    from coverslip.viewers.manager.window import ManagerWindow
+
+    _fill(QThreadPool.globalInstance())
+    with tempfile.TemporaryDirectory() as folder:
+        window = ManagerWindow(QSettings(f"{folder}/m.ini", QSettings.Format.IniFormat))
+        window.show()
+        box = QMessageBox(QMessageBox.Icon.Question, "warm", "up", parent=window)
+        box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel)
+        box.open()
+        watcher = QFileSystemWatcher([folder])
+        QApplication.processEvents()
+        for widget in (window, box):
+            widget.grab()  # draws, and so reads the theme's icons
+        del watcher
+        box.close()
+        window.close()
+        window.deleteLater()
+        QApplication.sendPostedEvents()
+        QApplication.processEvents()
+    return qapp
+
+
+def _fill(pool: object) -> None:
+    """Start all threads of Qt's own pool, for good: it starts and ends them when it likes."""
+    from PyQt6.QtCore import QThreadPool
+
+    assert isinstance(pool, QThreadPool)
+    pool.setExpiryTimeout(-1)
+    together = threading.Barrier(pool.maxThreadCount() + 1, timeout=10)
+    for _ in range(pool.maxThreadCount()):
+        pool.start(together.wait)  # type: ignore[arg-type]  # the stubs want a call of no result
+    together.wait()

@@ -1,0 +1,250 @@
+"""The manager's window, against real servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("PyQt6")
+
+from PyQt6.QtCore import QItemSelectionModel, QMimeData, QModelIndex, QSettings, Qt, QUrl
+from PyQt6.QtGui import QAction
+from PyQt6.QtTest import QAbstractItemModelTester
+from PyQt6.QtWidgets import QMessageBox
+from pytestqt.qtbot import QtBot
+
+from coverslip.viewers import View
+from coverslip.viewers.manager.log import LogView
+from coverslip.viewers.manager.roster import Health, ViewerState
+from coverslip.viewers.manager.table import Column, ViewerTable
+from coverslip.viewers.manager.window import ManagerWindow
+from tests.viewers.headless import PNG, HeadlessServer, HeadlessVisualizer, serving
+
+pytestmark = pytest.mark.gui
+
+PLANE = np.arange(64, dtype=np.uint16).reshape(8, 8)
+SOON = 20_000
+"""Milliseconds: the deadline of every wait here."""
+
+
+@pytest.fixture
+def window(
+    application: object, qtbot: QtBot, runtime_folder: Path, tmp_path: Path
+) -> Iterator[ManagerWindow]:
+    """An open manager that sees this test's viewers alone."""
+    window = ManagerWindow(QSettings(str(tmp_path / "m.ini"), QSettings.Format.IniFormat))
+    qtbot.addWidget(window)
+    window.show()
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def server(runtime_folder: Path) -> Iterator[HeadlessServer]:
+    """A viewer of this user's."""
+    with serving(title="plate 3") as server:
+        yield server
+
+
+def until(qtbot: QtBot, condition: Callable[[], bool]) -> None:
+    qtbot.waitUntil(condition, timeout=SOON)
+
+
+def text(window: ManagerWindow, row: int, column: Column) -> str:
+    return str(window.table.index(row, column).data())
+
+
+def select(window: ManagerWindow, *rows: int) -> None:
+    model = window.rows.selectionModel()
+    assert model is not None
+    for row in rows:
+        flags = QItemSelectionModel.SelectionFlag
+        model.select(window.table.index(row, 0), flags.Select | flags.Rows)
+
+
+def answer(qtbot: QtBot, window: ManagerWindow, button: QMessageBox.StandardButton) -> str:
+    """Press a button of the question that is asked; return the question."""
+    until(qtbot, lambda: bool(window.findChildren(QMessageBox)))
+    (box,) = window.findChildren(QMessageBox)
+    asked = box.text()
+    pressed = box.button(button)
+    assert pressed is not None
+    qtbot.mouseClick(pressed, Qt.MouseButton.LeftButton)
+    until(qtbot, lambda: not window.findChildren(QMessageBox))
+    return asked
+
+
+def message(window: ManagerWindow) -> str:
+    status = window.statusBar()
+    assert status is not None
+    return status.currentMessage()
+
+
+def test_a_viewer_is_a_row_with_its_counts(
+    window: ManagerWindow, server: HeadlessServer, qtbot: QtBot
+) -> None:
+    view = View(HeadlessVisualizer(port=server.connection.endpoint.port))
+    for z in range(3):
+        view.show(PLANE, z_index=z)
+    assert view.flush().shown == 3
+    until(qtbot, lambda: window.table.rowCount() == 1 and text(window, 0, Column.SHOWN) == "3")
+    assert text(window, 0, Column.STATE) == "● ready"
+    assert text(window, 0, Column.TITLE) == "plate 3"
+    spoken = window.table.index(0, Column.SHOWN).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert spoken == "Shown: 3"
+    view.close()
+
+
+def test_an_empty_window_says_how_to_begin_and_offers_only_that(window: ManagerWindow) -> None:
+    enabled = {action.text(): action.isEnabled() for action in window.findChildren(QAction)}
+    assert enabled["&Launch…"]
+    assert not enabled["&Quit viewer"]
+
+
+def test_quit_asks_first_and_the_row_goes_with_the_viewer(
+    window: ManagerWindow, runtime_folder: Path, qtbot: QtBot
+) -> None:
+    visualizer = HeadlessVisualizer(persistent=False)
+    visualizer.start_viewer()
+    until(qtbot, lambda: window.table.rowCount() == 1)
+    select(window, 0)
+    window.quit_selected()
+    assert "Quit" in answer(qtbot, window, QMessageBox.StandardButton.Cancel)
+    assert visualizer.is_running
+    window.quit_selected()
+    answer(qtbot, window, QMessageBox.StandardButton.Yes)
+    until(qtbot, lambda: window.table.rowCount() == 0)
+    until(qtbot, lambda: "has ended: it was ready" in message(window))
+    visualizer.stop_viewer()
+
+
+def test_one_that_does_not_end_may_be_killed(
+    window: ManagerWindow, runtime_folder: Path, qtbot: QtBot
+) -> None:
+    visualizer = HeadlessVisualizer(persistent=False)
+    visualizer.start_viewer()
+    pid = visualizer.connection.pid
+    os.kill(pid, signal.SIGSTOP)
+    until(
+        qtbot,
+        lambda: window.table.rowCount() == 1 and "not answering" in text(window, 0, Column.STATE),
+    )
+    window.quit(window.table.state(0))
+    assert f"Kill process {pid}?" in answer(qtbot, window, QMessageBox.StandardButton.Yes)
+    until(qtbot, lambda: window.table.rowCount() == 0)
+    visualizer.stop_viewer()
+
+
+def test_a_screenshot_is_written_and_one_that_cannot_be_is_told(
+    window: ManagerWindow, server: HeadlessServer, qtbot: QtBot, tmp_path: Path
+) -> None:
+    until(qtbot, lambda: window.table.rowCount() == 1)
+    target = tmp_path / "shot.png"
+    window.save_screenshot(window.table.state(0), target)
+    until(qtbot, lambda: target.exists() and target.read_bytes() == PNG)
+    window.save_screenshot(window.table.state(0), tmp_path / "no folder" / "shot.png")
+    assert "No screenshot" in answer(qtbot, window, QMessageBox.StandardButton.Ok)
+
+
+def test_clear_empties_the_selected_viewers(
+    window: ManagerWindow, server: HeadlessServer, qtbot: QtBot
+) -> None:
+    view = View(HeadlessVisualizer(port=server.connection.endpoint.port))
+    view.show(PLANE)
+    assert view.flush().shown == 1
+    assert len(view.layers()) == 1
+    until(qtbot, lambda: window.table.rowCount() == 1)
+    select(window, 0)
+    window.clear_selected()
+    answer(qtbot, window, QMessageBox.StandardButton.Yes)
+    until(qtbot, lambda: not view.layers())
+    view.close()
+
+
+def test_a_line_that_is_none_is_told(window: ManagerWindow, qtbot: QtBot) -> None:
+    window.add_remote("coverslip://nonsense")
+    assert "no line" in answer(qtbot, window, QMessageBox.StandardButton.Ok)
+
+
+def test_geometry_is_remembered(
+    application: object, qtbot: QtBot, runtime_folder: Path, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "m.ini")
+    first = ManagerWindow(QSettings(file, QSettings.Format.IniFormat))
+    qtbot.addWidget(first)
+    first.show()
+    first.resize(901, 333)
+    first.rows.setColumnWidth(Column.TITLE, 277)
+    first.close()
+    second = ManagerWindow(QSettings(file, QSettings.Format.IniFormat))
+    qtbot.addWidget(second)
+    assert (second.width(), second.height()) == (901, 333)
+    assert second.rows.columnWidth(Column.TITLE) == 277
+    second.close()
+
+
+def make_state(number: int, **fields: object) -> ViewerState:
+    with_key = {"key": f"viewer-{number}", "port": 5555 + number, **fields}
+    return ViewerState(
+        **{  # type: ignore[arg-type]  # fields are given by name and of mixed types
+            "endpoint": None,
+            "connection": None,
+            "kind": "napari",
+            "title": "",
+            "host": "127.0.0.1",
+            "health": Health.READY,
+            **with_key,
+        }
+    )
+
+
+def test_a_hundred_viewers_change_only_where_something_changed(
+    application: object, qtbot: QtBot
+) -> None:
+    table = ViewerTable()
+    tester = QAbstractItemModelTester(table, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    states = [make_state(number) for number in range(100)]
+    table.update(states)
+    changed: list[int] = []
+    table.dataChanged.connect(lambda top, _: changed.append(top.row()))
+    states[40] = states[40]._replace(shown=7)
+    table.update(states)
+    assert changed == [40]
+    table.update([*states[:10], *states[50:], make_state(200)])
+    assert table.rowCount() == 61
+    assert [state.key for state in table.states()][9:11] == ["viewer-9", "viewer-50"]
+    assert table.states()[-1].key == "viewer-200"
+    del tester
+
+
+def test_files_dropped_on_a_row_go_to_that_viewer(application: object) -> None:
+    table = ViewerTable()
+    table.update([make_state(1), make_state(2)])
+    dropped: list[tuple[str, list[Path]]] = []
+    table.files_dropped.connect(lambda state, paths: dropped.append((state.key, paths)))
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile("/plate/a.tif"), QUrl.fromLocalFile("/plate/b.tif")])
+    copy = Qt.DropAction.CopyAction
+    assert table.dropMimeData(data, copy, -1, -1, table.index(1, 0))
+    assert not table.dropMimeData(data, copy, -1, -1, QModelIndex())
+    assert not table.dropMimeData(QMimeData(), copy, -1, -1, table.index(0, 0))
+    assert dropped == [("viewer-2", [Path("/plate/a.tif"), Path("/plate/b.tif")])]
+
+
+def test_a_log_is_followed_line_by_line(application: object, qtbot: QtBot, tmp_path: Path) -> None:
+    log = tmp_path / "viewer.log"
+    log.write_text("one\ntw")
+    view = LogView(log, "napari on port 5555")
+    qtbot.addWidget(view)
+    assert view.toPlainText() == "one"
+    with log.open("a") as file:
+        file.write("o\nthree\n")
+    until(qtbot, lambda: view.toPlainText() == "one\ntwo\nthree")
+    log.write_text("anew\n")
+    until(qtbot, lambda: view.toPlainText() == "anew")
+    view.close()
