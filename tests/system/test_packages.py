@@ -39,7 +39,7 @@ def test_the_three_have_one_version_and_viewers_asks_for_it() -> None:
     (version,) = {project(name)["version"] for name in NAMES}
     needs = project("viewers")["dependencies"]
     assert f"coverslip-transport=={version}" in needs
-    assert f"coverslip-payload=={version}" in needs
+    assert f"coverslip-payload[compression]=={version}" in needs
 
 
 def test_no_package_owns_the_namespace() -> None:

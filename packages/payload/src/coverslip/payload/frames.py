@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
+import numpy as np
 
+from coverslip.payload import compression
 from coverslip.payload.annotations import check_kind
 from coverslip.payload.arrays import WIRE_DTYPES
 from coverslip.payload.errors import InvalidMessage
+from coverslip.payload.memory import kept
 from coverslip.payload.schema import Batch, Inline, Offer, Plane, check_display
 
 __all__ = [
@@ -49,7 +52,7 @@ def encode(batch: Batch, buffers: Sequence[Frame] = ()) -> list[Frame]:
     batch : Batch
         The planes; those with `Inline` pixels name a buffer by its frame number.
     buffers : sequence of bytes or memoryview
-        The pixels of the inline planes: buffer 0 becomes frame 1.
+        The pixels of the inline planes: buffer 0 becomes frame 1. A plane may have several.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def decode(frames: Sequence[Frame]) -> Batch:
     Parameters
     ----------
     frames : sequence of bytes or memoryview
-        As received: the header and a frame for each inline plane.
+        As received: the header, then the frames of each inline plane.
 
     Raises
     ------
@@ -94,11 +97,16 @@ def decode(frames: Sequence[Frame]) -> Batch:
         raise InvalidMessage(str(error)) from None
     used: set[int] = set()
     slots: set[int] = set()
+    expanded = 0
     for number, plane in enumerate(batch.planes):
         try:
-            _check(plane, frames, used, slots)
+            expanded += _check(plane, frames, used, slots)
         except InvalidMessage as error:
             raise InvalidMessage(f"plane {number} of {len(batch.planes)}: {error}") from None
+    if expanded > compression.LARGEST:
+        raise InvalidMessage(
+            f"a message that unpacks to {expanded} bytes; at most {compression.LARGEST} are"
+        )
     if len(used) != len(frames) - 1:
         raise InvalidMessage(f"{len(frames) - 1} frames of pixels for {len(used)} inline planes")
     return batch
@@ -123,17 +131,30 @@ def plane_nbytes(plane: Plane) -> int:
 def pixels_of(plane: Plane, frames: Sequence[Frame]) -> memoryview:
     """Return the bytes of an inline plane of a message that `decode` has passed.
 
+    They are the frame itself where there is one and it is not compressed, else new memory, set
+    aside only once what is in the frames was held against the plane's shape and dtype.
+
     Raises
     ------
     InvalidMessage
-        The plane lies in an arena, or its frame is not there.
+        The plane lies in an arena, its frames are not there, or it is compressed and damaged.
     """
     pixels = plane.pixels
     if not isinstance(pixels, Inline):
         raise InvalidMessage("the plane lies in an arena and has no frame")
-    if pixels.frame >= len(frames):
-        raise InvalidMessage(f"frame {pixels.frame} of {len(frames)}")
-    return memoryview(frames[pixels.frame])
+    end = pixels.frame + pixels.frames
+    if end > len(frames):
+        raise InvalidMessage(f"frame {end - 1} of {len(frames)}")
+    mine = [memoryview(frame) for frame in frames[pixels.frame : end]]
+    if pixels.codec is None and pixels.frames == 1:
+        return mine[0]
+    nbytes = plane_nbytes(plane)
+    if pixels.codec is not None:
+        chunk = mine[0] if len(mine) == 1 else memoryview(b"".join(mine))
+        return compression.decompress(chunk, nbytes)
+    joined = kept((nbytes,), np.dtype(np.uint8))
+    np.concatenate([np.frombuffer(frame, np.uint8) for frame in mine], out=joined)
+    return memoryview(joined).toreadonly()
 
 
 def encode_offer(offer: Offer) -> bytes:
@@ -161,26 +182,31 @@ def _nbytes(frame: Frame) -> int:
     return frame.nbytes if isinstance(frame, memoryview) else len(frame)
 
 
-def _check(plane: Plane, frames: Sequence[Frame], used: set[int], slots: set[int]) -> None:
-    shape = plane.shape
+def _check(plane: Plane, frames: Sequence[Frame], used: set[int], slots: set[int]) -> int:
+    """Check one plane; return to how many bytes it unpacks, 0 where it is not compressed."""
     check_kind(plane)
     expected = plane_nbytes(plane)
     pixels = plane.pixels
+    compressed = isinstance(pixels, Inline) and pixels.codec is not None
     if isinstance(pixels, Inline):
+        mine = range(pixels.frame, pixels.frame + pixels.frames)
         # a frame that many planes name would make few bytes cost the viewer much memory
-        if pixels.frame >= len(frames) or pixels.frame in used:
-            raise InvalidMessage(f"frame {pixels.frame} is missing or used twice")
-        used.add(pixels.frame)
-        length = _nbytes(frames[pixels.frame])
+        if mine.stop > len(frames) or not used.isdisjoint(mine):
+            raise InvalidMessage(f"frame {pixels.frame} or one after it is missing or used twice")
+        used.update(mine)
+        length = sum(_nbytes(frames[number]) for number in mine)
     else:
         if pixels.index in slots:
             raise InvalidMessage(f"slot {pixels.index} is used twice")
         slots.add(pixels.index)
         length = pixels.length
-    if length != expected:
+    if compressed:
+        compression.check_length(length, expected)
+    elif length != expected:
         raise InvalidMessage(
-            f"{length} bytes of pixels, where {shape} of {plane.dtype} has {expected}"
+            f"{length} bytes of pixels, where {plane.shape} of {plane.dtype} has {expected}"
         )
     for name, value in plane.components.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidMessage(f"component {name[:64]!r} is {value}, not a finite number")
+    return expected if compressed else 0

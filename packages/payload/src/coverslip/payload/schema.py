@@ -65,10 +65,15 @@ class Slot(Struct, frozen=True, tag="slot"):
     generation: _Count
 
 
-class Inline(Struct, frozen=True, tag="inline"):
-    """Pixels that travel with the message, as frame number `frame` (the header is frame 0)."""
+class Inline(Struct, frozen=True, tag="inline", omit_defaults=True):
+    """Pixels that travel with the message, from frame number `frame` on (the header is frame 0).
+
+    `frames` of them, joined, are the pixels, or what `codec` made of them; none: as they are.
+    """
 
     frame: Annotated[int, Meta(ge=1, le=MAX_PLANES)]
+    frames: Annotated[int, Meta(ge=1, le=MAX_PLANES)] = 1
+    codec: Literal["blosc2"] | None = None
 
 
 Pixels: TypeAlias = Slot | Inline
