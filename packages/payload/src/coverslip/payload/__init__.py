@@ -29,6 +29,7 @@ from coverslip.payload.arrays import (
     wire_dtype,
 )
 from coverslip.payload.axes import CANONICAL_ORDER, Axes, Axis, natural_key
+from coverslip.payload.compression import CODEC, can_compress, compress
 from coverslip.payload.errors import (
     ArenaClosed,
     ArenaFull,
@@ -84,6 +85,7 @@ from coverslip.payload.store import Coordinates, PlaneStore
 
 __all__ = [
     "CANONICAL_ORDER",
+    "CODEC",
     "MAX_COMPONENTS",
     "MAX_HEADER",
     "MAX_ORIGIN",
@@ -140,6 +142,8 @@ __all__ = [
     "as_tracks",
     "as_value",
     "check_table",
+    "can_compress",
+    "compress",
     "decode",
     "decode_offer",
     "encode",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib.util
 import struct
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -40,9 +40,9 @@ So that what a viewer sets aside stays in proportion to what it was sent; an emp
 chunk is padded to this.
 """
 
-# Of a chunk, https://www.blosc.org/c-blosc2/format/chunk_format.html: version, version of the
-# codec, flags, item size, bytes of pixels, of a block, of the chunk; the filters, one after another;
-# the codec and its parameter; the filters' parameters; the flags of version 2.
+# Of a chunk, https://www.blosc.org/c-blosc2/format/chunk_format.html: version, the codec's version,
+# flags, item size, bytes of pixels, of a block, of the chunk; the filters, one after another; the
+# codec and its parameter; the filters' parameters; the flags of version 2.
 _HEADER: Final = struct.Struct("<BBBBiii6s2s6sxB")
 _NEWEST_VERSION: Final = 6
 _EXTENDED: Final = 0b0000_0101
@@ -64,6 +64,13 @@ def can_compress() -> bool:
     return importlib.util.find_spec("imagecodecs") is not None
 
 
+def _library() -> Any:
+    # Any: its types know of no memoryview where any buffer will do.
+    import imagecodecs
+
+    return imagecodecs
+
+
 def compress(pixels: memoryview, itemsize: int, out: memoryview) -> int:
     """Compress pixels into `out`, in the calling thread, without the GIL.
 
@@ -81,8 +88,7 @@ def compress(pixels: memoryview, itemsize: int, out: memoryview) -> int:
     int
         Bytes written; 0 when it would not have become smaller, or `out` has no room for it.
     """
-    import imagecodecs
-
+    imagecodecs = _library()
     room = min(len(out), pixels.nbytes - 1)
     least = -(-pixels.nbytes // _MOST)
     if room < max(least, _HEADER.size):
@@ -126,14 +132,13 @@ def decompress(chunk: memoryview, nbytes: int) -> memoryview:
             'pip install "coverslip-payload[compression]"'
         )
     _check_header(chunk, nbytes)
-    import imagecodecs
-
+    imagecodecs = _library()
     pixels = kept((nbytes,), np.dtype(np.uint8))
     try:
         imagecodecs.blosc2_decode(chunk, numthreads=1, out=pixels)
     except imagecodecs.Blosc2Error as error:
         raise InvalidMessage(f"compressed pixels that are damaged: {error}") from None
-    return memoryview(pixels).toreadonly()
+    return pixels.data.toreadonly()
 
 
 def _check_header(chunk: memoryview, nbytes: int) -> None:

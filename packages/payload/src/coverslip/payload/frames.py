@@ -154,7 +154,7 @@ def pixels_of(plane: Plane, frames: Sequence[Frame]) -> memoryview:
         return compression.decompress(chunk, nbytes)
     joined = kept((nbytes,), np.dtype(np.uint8))
     np.concatenate([np.frombuffer(frame, np.uint8) for frame in mine], out=joined)
-    return memoryview(joined).toreadonly()
+    return joined.data.toreadonly()
 
 
 def encode_offer(offer: Offer) -> bytes:

@@ -211,6 +211,8 @@ class Attached(Reply, frozen=True, kw_only=True):
         ``"shared_memory"`` when the server proved that it reads the arena, else ``"inline"``.
     reason : str
         Why the transfer is inline.
+    codecs : list of str
+        What the server can undo of what may be done to inline pixels, in the payload's words.
     counts : Counts
         The account so far; what was sent before and never came is dropped in it.
     """
@@ -218,6 +220,7 @@ class Attached(Reply, frozen=True, kw_only=True):
     instance: str
     transfer: Transfer
     reason: str = ""
+    codecs: list[str] = []
     counts: Counts
 
 

@@ -19,12 +19,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from coverslip.payload import Arena, Batch, Inline, Offer, Plane, Slot, Source, encode
+from coverslip.payload import Arena, Batch, Offer, Plane, Slot, Source, encode
 from coverslip.transport import (
     Attached,
     Delivery,
@@ -39,6 +37,7 @@ from coverslip.transport import (
 )
 from coverslip.viewers.account import Account
 from coverslip.viewers.courier import Courier
+from coverslip.viewers.inline import Packer
 from coverslip.viewers.target import Target
 
 __all__ = ["Lane", "LaneState", "Parcel"]
@@ -125,7 +124,7 @@ class Lane:
         self._inline = False
         self._pending: deque[Parcel] = deque()
         self._credit = _WINDOW
-        self._in_flight: deque[tuple[int, list[Slot]]] = deque()
+        self._packer = Packer(self, arena, self._changed)
         self._bursting = 0
         self.absence = "there is no viewer"
         """Why planes are dropped, while they are."""
@@ -190,21 +189,11 @@ class Lane:
         """Send what is queued, as far as the socket takes it."""
         if self._state is not LaneState.LIVE:
             return
-        while self._pending:
-            if self._credit <= 0 and not self._read_on():
+        while self._pending and not self._inline:
+            planes = self._pending[0].planes
+            if (self._credit <= 0 and not self._read_on()) or not self._send_first(planes):
                 return
-            try:
-                self._send(self._pending[0])
-            except QueueFull:
-                return
-            except NotListening:
-                self.lose("the viewer stopped listening")
-                return
-            except (TypeError, ValueError, OverflowError) as error:
-                # Not the planes after it: what cannot be written as a message never will be.
-                self._refuse(self._pending.popleft(), f"a plane cannot be sent: {error}")
-                continue
-            self._credit -= len(self._pending.popleft().planes)
+            self._credit -= len(planes)
         self._changed.notify_all()
 
     def look(self) -> None:
@@ -219,46 +208,65 @@ class Lane:
             else:
                 self.lose("the viewer does not answer (ended or frozen)")
 
+    @property
+    def sends_inline(self) -> bool:
+        """Whether planes are the packer's to send."""
+        return self._inline and self._state is LaneState.LIVE
+
+    @property
+    def first(self) -> Parcel | None:
+        """What is to be sent next."""
+        return self._pending[0] if self._pending else None
+
+    def send_inline(self, planes: Sequence[Plane], frames: Sequence[bytes | memoryview]) -> bool:
+        """Send the first parcel as the packer made it; whether it was sent.
+
+        The frames' memory must not change until the viewer confirms them.
+        """
+        before = self.account.published
+        self._send_first(tuple(planes), frames)
+        if self.account.published == before:
+            return False
+        if not self._packer.waits:
+            self._courier.kick()
+        return True
+
     def _read_on(self) -> bool:
         """Look how far the viewer has read; whether it may be sent more."""
-        if self._inline:
-            unread = sum(len(slots) for _, slots in self._in_flight)
-            self._courier.kick()
-        else:
-            # A copied plane's lease is over; what is queued here is leased and not sent.
-            queued = sum(len(parcel.planes) for parcel in self._pending)
-            unread = self._arena.leases(self.index) - queued
-        self._credit = _WINDOW - unread
+        # A copied plane's lease is over; what is queued here is leased and not sent.
+        queued = sum(len(parcel.planes) for parcel in self._pending)
+        self._credit = _WINDOW - (self._arena.leases(self.index) - queued)
         return self._credit > 0
 
-    def _send(self, parcel: Parcel) -> None:
-        publisher = self._publisher
+    def _send_first(
+        self, planes: tuple[Plane, ...], frames: Sequence[bytes | memoryview] = ()
+    ) -> bool:
+        """Send the first parcel; whether to go on with the next."""
+        parcel, publisher = self._pending[0], self._publisher
         if publisher is None:
-            raise NotListening("the lane has no socket")
+            self.lose("the lane has no socket")
+            return False
         batch = Batch(
             stream=self.stream,
             epoch=self._epoch,
             sequence=self.account.published,
             source=parcel.source,
-            planes=parcel.planes,
+            planes=planes,
         )
-        if self._inline:
-            slots = parcel.slots
-            planes = tuple(
-                msgspec.structs.replace(plane, pixels=Inline(frame=frame))
-                for frame, plane in enumerate(parcel.planes, start=1)
-            )
-            frames = encode(
-                msgspec.structs.replace(batch, planes=planes),
-                [self._arena.view(slot) for slot in slots],
-            )
-            # Not copied: the slot stays leased until the viewer says that it has the plane, so
-            # that what waits in sockets at either end is within the arena's budget.
-            publisher.send(frames, copy=False)
-            self._in_flight.append((batch.sequence + len(slots), slots))
-        else:
-            publisher.send(encode(batch))
-        self.account.publish(len(parcel.planes))
+        try:
+            publisher.send(encode(batch, frames), copy=not frames)
+        except QueueFull:
+            return False
+        except NotListening:
+            self.lose("the viewer stopped listening")
+            return False
+        except (TypeError, ValueError, OverflowError) as error:
+            # Not the planes after it: what cannot be written as a message never will be.
+            self._refuse(self._pending.popleft(), f"a plane cannot be sent: {error}")
+            return True
+        self._pending.popleft()
+        self.account.publish(len(planes))
+        return True
 
     def _refuse(self, parcel: Parcel, reason: str) -> None:
         logger.error("%s", reason)
@@ -283,7 +291,7 @@ class Lane:
                 self.account.drop(len(parcel.planes), reason, waiting=True)
                 self._bursting += len(parcel.planes)
             self._pending.clear()
-            self._in_flight.clear()
+            self._packer.forget()
             self._arena.clear_lane(self.index)
             self._changed.notify_all()
 
@@ -323,6 +331,8 @@ class Lane:
         with self._changed:
             self.account.attached(attached.instance, attached.counts)
             self._inline = attached.transfer == "inline"
+            if self._inline:
+                self._packer.begin(attached.codecs)
             self._credit = _WINDOW
             self._state = LaneState.LIVE
             self.drain()
@@ -337,12 +347,12 @@ class Lane:
     @property
     def busy(self) -> bool:
         """Whether something waits for the viewer to read on."""
-        return bool(self._pending or self._in_flight)
+        return bool(self._pending or self._packer.waits)
 
     @property
     def inline_under_way(self) -> bool:
         """Whether slots wait for the viewer to say that it has their pixels."""
-        return bool(self._in_flight)
+        return self._packer.waits
 
     def take(self, report: Report) -> None:
         """Take over the viewer's counts, and give back the slots of inline pixels it has."""
@@ -351,9 +361,7 @@ class Lane:
             return
         with self._changed:
             self.account.reported(counts)
-            while self._in_flight and self._in_flight[0][0] <= counts.next:
-                for slot in self._in_flight.popleft()[1]:
-                    self._arena.release(slot, self.index)
+            self._packer.confirm(counts)
             self.drain()
 
     # ---- any thread -------------------------------------------------------------------
@@ -391,6 +399,7 @@ class Lane:
 
     def close(self) -> None:
         """Say goodbye, end the courier, close the socket. What is unsettled is dropped."""
+        self._packer.close()
         self._courier.close(goodbye=self.live)
         with self._changed:
             self._publisher = None
@@ -400,6 +409,6 @@ class Lane:
                     planes = len(parcel.planes)
                     self.account.drop(planes, "the stream was closed", waiting=True)
                 self._pending.clear()
-            self._in_flight.clear()
+            self._packer.forget()
             self._arena.clear_lane(self.index)
             self.account.lost("the stream was closed before the viewer told")

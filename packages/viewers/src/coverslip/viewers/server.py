@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverslip.payload import (
+    CODEC,
     TABLES,
     ArenaReader,
     ArenaUnreachable,
@@ -46,6 +47,7 @@ from coverslip.payload import (
     Plane,
     Slot,
     StalePlane,
+    can_compress,
     check_table,
     decode,
     decode_offer,
@@ -167,7 +169,8 @@ class ViewerServer(ZMQServer):
             owner = Identity(offer.pid, offer.start_time)
         self._sources[request.stream] = _Source(owner, offer, reader)
         transfer = "inline" if reader is None else "shared_memory"
-        return msgspec.structs.replace(attached, transfer=transfer, reason=reason)
+        codecs = [CODEC] if can_compress() else []
+        return msgspec.structs.replace(attached, transfer=transfer, reason=reason, codecs=codecs)
 
     def detach(self, request: Detach) -> None:
         """Let go of the stream's arena."""
