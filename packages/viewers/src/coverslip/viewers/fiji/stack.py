@@ -8,18 +8,24 @@ that what is missing costs no memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from coverslip.payload import Axes, Coordinates, Layer, Placement, Value
+from coverslip.viewers.fiji.grid import Grid, GridAxis
 from coverslip.viewers.fiji.java import class_of
 from coverslip.viewers.fiji.pixels import JavaPixels, JavaPlane
 
-__all__ = ["MISSING", "Dimensions", "Hyperstack", "Layout"]
+__all__ = ["MISSING", "Dimension", "Dimensions", "Hyperstack", "Layout"]
 
 MISSING = "no plane yet"
+
+Dimension: TypeAlias = Literal["c", "z", "t"]
+
+_STACKED: Mapping[str, Dimension] = {"z_index": "z"}
+_PLACES = frozenset({"plate", "well", "site", "z_index", "timepoint"})
+"""Components whose pictures make no sense on top of each other."""
 
 
 class Dimensions(NamedTuple):
@@ -43,13 +49,27 @@ class Layout(NamedTuple):
     frames: tuple[str, ...]
 
     @classmethod
-    def of(cls, placement: Placement) -> Layout:
-        """Return the layout of a plane's window: SLICE is C; of STACK, z_index is Z, the rest T."""
-        names = placement.layer.axes
-        on_c = tuple(name for name in names if name in placement.slice)
-        on_z = tuple(name for name in names if name == "z_index" and name not in on_c)
-        on_t = tuple(name for name in names if name not in on_c and name not in on_z)
-        return cls(on_c, on_z, on_t)
+    def of(cls, placement: Placement, dimensions: Mapping[str, Dimension] | None = None) -> Layout:
+        """Return the layout of a plane's window.
+
+        Parameters
+        ----------
+        placement
+            Its axes and their modes: SLICE is C; of STACK, z_index is Z and the rest T.
+        dimensions
+            The axes that the plane's source chose itself.
+        """
+        chosen = dimensions or {}
+        names: dict[Dimension, list[str]] = {"c": [], "z": [], "t": []}
+        for name in placement.layer.axes:
+            default: Dimension = "c" if name in placement.slice else _STACKED.get(name, "t")
+            names[chosen.get(name, default)].append(name)
+        return cls(tuple(names["c"]), tuple(names["z"]), tuple(names["t"]))
+
+    @property
+    def overlaid(self) -> bool:
+        """Whether what is on C may be seen at once: one component that is no place or time."""
+        return len(self.channels) == 1 and self.channels[0] not in _PLACES
 
 
 class Hyperstack:
@@ -80,9 +100,12 @@ class Hyperstack:
         self._blank = pixels.blank(self._code, width * height)
         self.dimensions = Dimensions(1, 1, 1)
         """Lengths of C, Z and T as `settle` left them."""
+        self.grid = Grid()
+        """What stands at each position of them."""
         self._index: dict[Coordinates, int] = {}
         self._axes = Axes()
         self._grown = True
+        self._emptied = False
         self._arrived: list[Coordinates] = []
 
     # ---- planes in --------------------------------------------------------------------
@@ -91,6 +114,10 @@ class Hyperstack:
         """Note that the layer has a plane at these coordinates."""
         self._grown = bool(self._axes.see(coordinates)) or self._grown
         self._arrived.append(self.layer.store.key(coordinates))
+
+    def forget(self) -> None:
+        """Note that the layer has let go of its planes: their places are blank again."""
+        self._emptied = True
 
     def settle(self) -> tuple[bool, list[int]]:
         """Bring the stack up to date.
@@ -106,7 +133,7 @@ class Hyperstack:
         if grown:
             self._grow()
         arrived, self._arrived = self._arrived, []
-        changed = []
+        changed = self._empty() if self._emptied else []
         for coordinates in arrived:
             index = self._index[coordinates]
             if self._fill(index, coordinates):
@@ -123,8 +150,18 @@ class Hyperstack:
         for coordinates in places[held:]:
             plane = self._plane(coordinates)
             fresh.addSlice(self.label(coordinates), self._blank if plane is None else plane.array)
-        self.stack, self.places, self.dimensions = fresh, places, self._lengths()
+        self.stack, self.places = fresh, places
+        self.grid = Grid(*map(self._grid_axis, self.layout))
+        self.dimensions = Dimensions(*(len(axis.values) for axis in self.grid))
         self._index = {coordinates: index for index, coordinates in enumerate(places)}
+
+    def _empty(self) -> list[int]:
+        self._emptied = False
+        gone = [number for number, place in enumerate(self.places) if self._plane(place) is None]
+        for index in gone:
+            self.stack.setPixels(self._blank, index + 1)
+            self.stack.setSliceLabel(self.label(self.places[index]), index + 1)
+        return gone
 
     def _fill(self, index: int, coordinates: Coordinates) -> bool:
         plane = self._plane(coordinates)
@@ -151,11 +188,9 @@ class Hyperstack:
 
     # ---- what is where ----------------------------------------------------------------
 
-    def _lengths(self) -> Dimensions:
-        lengths = (
-            math.prod(len(self._axes[name]) for name in self._on(names)) for names in self.layout
-        )
-        return Dimensions(*lengths)
+    def _grid_axis(self, names: tuple[str, ...]) -> GridAxis:
+        order = tuple(self._on(names))
+        return GridAxis(order, tuple(product(*(self._axes[name].values for name in order))))
 
     @property
     def labels(self) -> dict[str, tuple[Value, ...]]:
@@ -169,17 +204,19 @@ class Hyperstack:
 
     def position(self, index: int) -> tuple[int, int, int]:
         """Return ImageJ's channel, slice and frame (from 1) of a place (from 0)."""
-        channels, slices, _ = self.dimensions
-        return (
-            index % channels + 1,
-            index // channels % slices + 1,
-            index // (channels * slices) + 1,
-        )
+        return self.grid.spot(index + 1)
 
     def channel_of(self, coordinates: Coordinates) -> tuple[Value, ...]:
         """Return a plane's values on the C axis."""
         axes = self.layer.key.axes
         return tuple(coordinates[axes.index(name)] for name in self._on(self.layout.channels))
+
+    def stain_of(self, coordinates: Coordinates) -> Value | None:
+        """Return the value on the C axis that says which colour a plane has, if one does."""
+        axes = self.layer.key.axes
+        if "channel" in self.layout.channels:
+            return coordinates[axes.index("channel")]
+        return self.channel_of(coordinates)[0] if self.layout.overlaid else None
 
     def channels(self) -> list[tuple[Value, ...]]:
         """Return what each channel stands for, in order."""

@@ -8,11 +8,14 @@ place, size, zoom, ROI, overlay, contrast and LUTs. All of it runs on the AWT ev
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable, Sequence
 from typing import Any
 
-from coverslip.payload import Coordinates, Value
+from coverslip.payload import Coordinates, Display, Value
+from coverslip.viewers.fiji.calibration import Ruler
 from coverslip.viewers.fiji.channels import ChannelLooks, Limits
 from coverslip.viewers.fiji.java import class_of
+from coverslip.viewers.fiji.overlay import Outline, WindowOverlay
 from coverslip.viewers.fiji.stack import Dimensions, Hyperstack
 
 __all__ = ["HyperstackWindow"]
@@ -20,6 +23,7 @@ __all__ = ["HyperstackWindow"]
 logger = logging.getLogger(__name__)
 
 _COMPOSITE, _COLOR = 1, 2
+"""`CompositeImage` modes: all channels on top of each other, or the one that is chosen."""
 
 
 class HyperstackWindow:
@@ -37,6 +41,9 @@ class HyperstackWindow:
         self.hyperstack = hyperstack
         self.layer = hyperstack.layer
         self.looks = looks
+        self.overlay = WindowOverlay()
+        self._ruler = Ruler()
+        self._replacement = ""
         hyperstack.settle()
         self._newest: Coordinates = hyperstack.places[0]
         self._left = 0, 0
@@ -48,8 +55,6 @@ class HyperstackWindow:
         # cannot grow.
         self.window: Any = class_of("ij.gui.StackWindow")(self.imp)
         self._bars = _bars(hyperstack.dimensions)
-        self.looks.apply(self.imp, hyperstack.channels())
-        self.imp.updateAndDraw()
 
     def _image(self) -> Any:
         dimensions = self.hyperstack.dimensions
@@ -57,18 +62,49 @@ class HyperstackWindow:
         imp.setDimensions(*dimensions)
         if self.hyperstack.layout.channels and not self.layer.key.rgb:
             # From the first channel on: a plain image cannot become a composite in place.
-            imp = class_of("ij.CompositeImage")(imp, _COMPOSITE)
+            mode = _COMPOSITE if self.hyperstack.layout.overlaid else _COLOR
+            imp = class_of("ij.CompositeImage")(imp, mode)
         imp.setOpenAsHyperStack(True)
         imp.changes = False
         return imp
 
     # ---- planes in --------------------------------------------------------------------
 
-    def put(self, coordinates: dict[str, Value], limits: Limits | None) -> None:
-        """Note a plane that the layer has; :meth:`paint` draws it."""
-        self.hyperstack.put(coordinates)
-        self._newest = self.layer.store.key(coordinates)
-        self.looks.see(self.hyperstack.channel_of(self._newest), limits)
+    def put(
+        self,
+        coordinates: dict[str, Value],
+        limits: Limits | None,
+        display: Display,
+        replace: str = "",
+    ) -> None:
+        """Note a plane that the layer has; :meth:`paint` draws it.
+
+        Parameters
+        ----------
+        coordinates
+            Its value on each axis of the layer.
+        limits
+            What contrast it asks for.
+        display
+            What its source asks for.
+        replace
+            Which replacement it belongs to: the first plane of one empties the window.
+        """
+        stack = self.hyperstack
+        if replace and replace != self._replacement:
+            self._replacement = replace
+            stack.forget()
+        stack.put(coordinates)
+        newest = self._newest = self.layer.store.key(coordinates)
+        self.looks.see(stack.channel_of(newest), stack.stain_of(newest), limits, display)
+        self._ruler.see(display, stack.layout)
+        self._dirty = True
+
+    def annotate(
+        self, key: Hashable, outlines: Sequence[Outline], *, to_manager: bool = False
+    ) -> None:
+        """Note outlines, which replace those of the same key; :meth:`paint` draws them."""
+        self.overlay.put(key, outlines, self.imp, to_manager=to_manager)
         self._dirty = True
 
     def paint(self) -> None:
@@ -83,13 +119,20 @@ class HyperstackWindow:
         grown, changed = self.hyperstack.settle()
         if grown:
             self._stretch()
-        self.looks.apply(self.imp, self.hyperstack.channels())
+        if self.place in changed:
+            # To leave a slice, ImageJ writes what it has drawn back into the stack.
+            self._take_pixels()
+        looks_new = self.looks.apply(self.imp, self.hyperstack.channels())
+        looks_new = self.overlay.apply(self.imp, self.hyperstack.grid) or looks_new
+        if self._ruler.apply(self.imp):
+            self.imp.repaintWindow()  # its subtitle says how large the image is
         place = self.hyperstack.index(coordinates)
         if self._following:
             place = self._newest_in_view(place)
         if place != self.place:
             self.imp.setPosition(*self.hyperstack.position(place))
-        if grown or any(self._seen_from(index) == self._seen_from(place) for index in changed):
+        in_view = self._seen_from(place)
+        if grown or looks_new or any(self._seen_from(index) == in_view for index in changed):
             self._redraw()
         self._left = place, self.hyperstack.index(self._newest)
 
@@ -133,11 +176,15 @@ class HyperstackWindow:
 
     def _redraw(self) -> None:
         imp = self.imp
-        imp.getProcessor().setPixels(imp.getStack().getPixels(imp.getCurrentSlice()))
+        self._take_pixels()
         if self._composite and self.hyperstack.dimensions.channels > 1:
             # It keeps the pixels of each channel in view, which were another array until now.
             imp.reset()
         imp.updateAndDraw()
+
+    def _take_pixels(self) -> None:
+        imp = self.imp
+        imp.getProcessor().setPixels(imp.getStack().getPixels(imp.getCurrentSlice()))
 
     # ---- what it is -------------------------------------------------------------------
 

@@ -1,0 +1,58 @@
+"""Positions on ImageJ's axes: of components, and after an axis has grown. No Java."""
+
+from __future__ import annotations
+
+import itertools
+
+from coverslip.payload import Value
+from coverslip.viewers.fiji.grid import EVERYWHERE, Grid, GridAxis, Spot
+
+
+def grid(channels: str, slices: tuple[int, ...], times: tuple[tuple[int, int], ...]) -> Grid:
+    """C is the channel, Z the z index, T the site and the timepoint."""
+    return Grid(
+        GridAxis(("channel",), tuple((name,) for name in channels)),
+        GridAxis(("z_index",), tuple((number,) for number in slices)),
+        GridAxis(("site", "timepoint"), times),
+    )
+
+
+SMALL = grid("DG", (1, 3), ((1, 1), (2, 1)))
+GROWN = grid("DFG", (0, 1, 2, 3), ((1, 0), (1, 1), (2, 0), (2, 1)))
+
+
+def test_components_that_are_not_named_are_everywhere() -> None:
+    assert SMALL.spots({"z_index": 3}) == [Spot(0, 2, 0)]
+    assert SMALL.spots({}) == [EVERYWHERE]
+    assert SMALL.spots({"well": "A1"}) == [EVERYWHERE]
+
+
+def test_one_of_two_components_on_an_axis_is_several_places() -> None:
+    assert GROWN.spots({"timepoint": 1, "channel": "G"}) == [Spot(3, 0, 2), Spot(3, 0, 4)]
+
+
+def test_a_value_that_has_not_come_is_nowhere() -> None:
+    assert SMALL.spots({"z_index": 2}) == []
+    assert SMALL.spots({"z_index": 3, "channel": "F"}) == []
+
+
+def test_spots_move_with_what_they_stand_on() -> None:
+    for channel, z, site in itertools.product("DG", (1, 3), (1, 2)):
+        place: dict[str, Value] = {"channel": channel, "z_index": z, "site": site, "timepoint": 1}
+        (before,), (after,) = SMALL.spots(place), GROWN.spots(place)
+        assert GROWN.moved(before, SMALL) == after
+    assert GROWN.moved(Spot(0, 2, 0), SMALL) == Spot(0, 4, 0)
+    assert GROWN.moved(Spot(9, 0, 0), SMALL) == Spot(9, 0, 0)
+
+
+def test_appending_moves_nothing() -> None:
+    assert grid("DGH", (1, 3, 4), ((1, 1), (2, 1), (2, 2))).extends(SMALL)
+    assert not GROWN.extends(SMALL)
+    assert SMALL.extends(SMALL)
+
+
+def test_numbers_count_channels_first_then_slices_then_frames() -> None:
+    assert GROWN.number(Spot(1, 1, 1)) == 1
+    assert GROWN.number(Spot(0, 2, 0)) == 4
+    assert GROWN.number(Spot(2, 3, 4)) == 2 + 3 * 2 + 12 * 3
+    assert [GROWN.number(GROWN.spot(number)) for number in range(1, 49)] == list(range(1, 49))
