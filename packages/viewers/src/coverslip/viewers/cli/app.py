@@ -230,6 +230,14 @@ def manager() -> None:
     raise typer.Exit(run_manager())
 
 
+@app.command(epilog=STATUS)
+def doctor(json: Json = False) -> None:
+    """Look at display, Qt, OpenGL, Java, ImageJ, shared memory, ports: what fails, what to do."""
+    from coverslip.viewers.cli.doctor import run_doctor
+
+    raise typer.Exit(0 if run_doctor(as_json=json) else FAILED)
+
+
 def main() -> None:
     """Run the command line; our own errors are one line, not a traceback."""
     try:

@@ -23,7 +23,17 @@ from rich.text import Text
 
 from coverslip.transport import Delivery
 
-__all__ = ["bar", "note", "print_json", "print_table", "show_delivery", "waiting", "warn"]
+__all__ = [
+    "bar",
+    "note",
+    "print_advice",
+    "print_json",
+    "print_state",
+    "print_table",
+    "show_delivery",
+    "waiting",
+    "warn",
+]
 
 _out = Console()
 _err = Console(stderr=True)
@@ -75,6 +85,16 @@ def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]
         # Text, not str: a title may hold square brackets, which rich reads as markup.
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     _out.print(table)
+
+
+def print_state(state: str, color: str, name: str, found: str) -> None:
+    """Print on standard output how one thing stands: by a word, which has a colour too."""
+    _out.print(Text.assemble((f"{state:<5}", color), (f"{name}: ", "bold"), found), soft_wrap=True)
+
+
+def print_advice(text: str) -> None:
+    """Print on standard output what to do about the thing that was printed last."""
+    _out.print(Text(f"     → {text}"), soft_wrap=True)
 
 
 def show_delivery(delivery: Delivery, reasons: Mapping[str, int]) -> None:
