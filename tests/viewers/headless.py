@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from coverslip.payload import Projection
 from coverslip.transport import die_with_parent, launching_parent
+from coverslip.viewers.memory import Entry
 from coverslip.viewers.server import Arrival, ViewerServer
 from coverslip.viewers.snapshot import LayerSnapshot
 from coverslip.viewers.visualizer import StreamVisualizer
@@ -40,7 +41,14 @@ class HeadlessServer(ViewerServer):
             self._pause.wait(self._slow)
         if arrival.placement.components.get("well") == "unlucky":
             raise RuntimeError("this well is unlucky")
-        self.projection.insert(arrival.placement, arrival.pixels, arrival.origin)
+        change = self.projection.insert(arrival.placement, arrival.pixels, arrival.origin)
+        if keep := arrival.placement.keep:
+            self.memory.drop(len(self.projection.trim(change.layer, keep, lambda _: False)))
+
+    def drop_lost(self, lost: Entry) -> None:
+        layer, coordinates = self.projection.get(lost.tag[0]), lost.tag[1]
+        if layer is not None:
+            self.projection.drop(layer, coordinates)
 
     def clear_layers(self) -> None:
         self.projection.clear()

@@ -101,6 +101,12 @@ class Axis:
         self._values.insert(index, value)
         return index
 
+    def remove(self, value: Value) -> None:
+        """Take a value away, if it is there; what stood above it moves down by one."""
+        index, seen = self._find(value)
+        if seen:
+            del self._keys[index], self._values[index]
+
     def index_of(self, value: Value) -> int:
         """Return the index of a value.
 

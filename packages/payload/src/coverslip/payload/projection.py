@@ -8,7 +8,8 @@ seen and belongs to the thread that draws. A viewer only draws the result: what 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -77,6 +78,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """How the plane asks to be drawn."""
     replace: str = ""
     """Which replacement of the layer's planes it belongs to; empty for none."""
+    keep: int = 0
+    """How many of the layer's planes are to be kept, the newest; 0 for all."""
 
     @property
     def components(self) -> dict[str, Value]:
@@ -165,6 +168,7 @@ def place(
         coordinates={name: coordinates[name] for name in axes},
         display=source.display,
         replace=source.replace,
+        keep=source.keep,
     )
 
 
@@ -249,6 +253,10 @@ class Projection:
         """All layers, oldest first."""
         return tuple(self._layers.values())
 
+    def get(self, key: LayerKey) -> Layer | None:
+        """Return the layer of that key, or None where there is none."""
+        return self._layers.get(key)
+
     @property
     def nbytes(self) -> int:
         """Bytes of all planes of all layers."""
@@ -289,6 +297,46 @@ class Projection:
             for value in positions(pixels, column):
                 grown.update(dict.fromkeys(self.axes.see({name: value})))
         return Change(layer, created, tuple(grown), replaced, collision)
+
+    def trim(
+        self, layer: Layer, keep: int, spare: Callable[[Mapping[str, Value]], bool]
+    ) -> tuple[Coordinates, ...]:
+        """Drop the oldest planes of a layer, by arrival, so that `keep` are left.
+
+        Parameters
+        ----------
+        layer : Layer
+            One of these.
+        keep : int
+            At least 1.
+        spare : callable
+            Says of a plane's coordinates that it stays all the same, as one that is looked at.
+
+        Returns
+        -------
+        tuple
+            The coordinates that were dropped.
+        """
+        surplus = tuple(islice(layer.store, max(0, len(layer.store) - keep)))
+        dropped = tuple(
+            one for one in surplus if not spare(dict(zip(layer.store.axes, one, strict=True)))
+        )
+        for coordinates in dropped:
+            self.drop(layer, coordinates)
+        return dropped
+
+    def drop(self, layer: Layer, coordinates: Coordinates) -> None:
+        """Drop one plane, and the values on the axes that none has any more.
+
+        The last value of an axis stays, and so does one on an axis that tables give row by row.
+        """
+        layer.store.remove(coordinates)
+        layer._came_from.pop(coordinates, None)
+        for name, value in zip(layer.store.axes, coordinates, strict=True):
+            if not any(one.store.uses(name, value) or name in one.key.along for one in self):
+                axis = self.axes[name]
+                if len(axis) > 1:
+                    axis.remove(value)
 
     def remove(self, layer: Layer) -> None:
         """Forget a layer and its planes; the axes stay until the last layer is gone."""

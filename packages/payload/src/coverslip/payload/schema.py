@@ -133,6 +133,8 @@ class Source(Struct, frozen=True, omit_defaults=True):
     display: Display = Display()
     replace: Annotated[str, Meta(max_length=64)] = ""
     """Names a replacement: what its layers held before the first plane of it goes away."""
+    keep: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    """Of each layer only so many planes are kept, the newest; 0 keeps all."""
 
 
 class Plane(Struct, frozen=True, omit_defaults=True):

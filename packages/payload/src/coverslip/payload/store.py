@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -33,7 +34,7 @@ class PlaneStore:
         Data type of every plane.
     """
 
-    __slots__ = ("_fixed", "_planes", "axes", "dtype", "nbytes", "shape")
+    __slots__ = ("_fixed", "_planes", "_uses", "axes", "dtype", "nbytes", "shape")
 
     def __init__(
         self, axes: tuple[str, ...], shape: tuple[int | None, ...], dtype: np.dtype[Any]
@@ -46,6 +47,7 @@ class PlaneStore:
         self.nbytes = 0
         """Bytes of all planes held."""
         self._planes: dict[Coordinates, NDArray[Any]] = {}
+        self._uses: tuple[Counter[Value], ...] = tuple(Counter() for _ in axes)
 
     def __len__(self) -> int:
         return len(self._planes)
@@ -85,8 +87,12 @@ class PlaneStore:
             raise ValueError(f"axes {self.axes} need one value each, got {coordinates!r}")
         if pixels.shape != self.shape:
             self.shape = tuple(map(max, self.shape, pixels.shape))
-        old = self._planes.get(coordinates)
+        # A plane that comes again is a new one: it stands last.
+        old = self._planes.pop(coordinates, None)
         self._planes[coordinates] = pixels
+        if old is None:
+            for uses, value in zip(self._uses, coordinates, strict=True):
+                uses[value] += 1
         self.nbytes += pixels.nbytes - (0 if old is None else old.nbytes)
         return old
 
@@ -95,12 +101,29 @@ class PlaneStore:
         return self._planes.get(coordinates)
 
     def snapshot(self) -> tuple[tuple[Coordinates, NDArray[Any]], ...]:
-        """Return every plane with its coordinates, in the order of first arrival."""
+        """Return every plane with its coordinates, in the order of arrival."""
         return tuple(self._planes.items())
+
+    def remove(self, coordinates: Coordinates) -> None:
+        """Drop one plane, if it is there."""
+        old = self._planes.pop(coordinates, None)
+        if old is None:
+            return
+        self.nbytes -= old.nbytes
+        for uses, value in zip(self._uses, coordinates, strict=True):
+            uses[value] -= 1
+            if not uses[value]:
+                del uses[value]
+
+    def uses(self, axis: str, value: Value) -> bool:
+        """Whether any plane has this value on this axis."""
+        return axis in self.axes and value in self._uses[self.axes.index(axis)]
 
     def clear(self) -> None:
         """Drop all planes."""
         self._planes.clear()
+        for uses in self._uses:
+            uses.clear()
         self.nbytes = 0
 
     def _fits(self, shape: tuple[int, ...]) -> bool:

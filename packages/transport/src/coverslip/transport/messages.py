@@ -37,6 +37,7 @@ __all__ = [
     "State",
     "Status",
     "Transfer",
+    "Usage",
     "decode_reply",
     "decode_request",
     "encode",
@@ -149,6 +150,29 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         return self.next - self.first - self.shown - self.dropped - self.failed
 
 
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the planes that a server holds take, and where they are. Zeros where it keeps none.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes of memory that the server may take.
+    memory, disk : int
+        Bytes that planes take in memory, and on disk.
+    in_memory, on_disk : int
+        Planes in memory, and planes that are on disk alone.
+    dropped : int
+        Planes that were shown and that it let go of since, by policy or for want of room.
+    """
+
+    budget: int = 0
+    memory: int = 0
+    disk: int = 0
+    in_memory: int = 0
+    on_disk: int = 0
+    dropped: int = 0
+
+
 class Pong(Reply, frozen=True, kw_only=True):
     """Who the server is and how it is.
 
@@ -174,6 +198,8 @@ class Pong(Reply, frozen=True, kw_only=True):
         Messages and peers turned away so far.
     last_error : str or None
         What went wrong last.
+    usage : Usage
+        What its planes take.
     """
 
     kind: str
@@ -189,15 +215,16 @@ class Pong(Reply, frozen=True, kw_only=True):
     uptime: float = 0.0
     refused: int = 0
     last_error: str | None = None
+    usage: Usage = Usage()
 
 
 class Report(Reply, frozen=True, kw_only=True):
-    """Counts by stream. `memory` is the bytes of planes that the server holds."""
+    """Counts by stream, and what all planes take."""
 
     streams: dict[str, Counts]
     refused: int = 0
     last_error: str | None = None
-    memory: int = 0
+    usage: Usage = Usage()
 
 
 class Attached(Reply, frozen=True, kw_only=True):

@@ -40,6 +40,7 @@ from coverslip.transport.messages import (
     Shutdown,
     State,
     Status,
+    Usage,
 )
 from coverslip.transport.ports import candidates, is_loopback
 
@@ -158,6 +159,10 @@ class ZMQServer(Loop):
             "python": platform.python_version(),
         }
 
+    def usage(self) -> Usage:
+        """Return what the planes that the server holds take, for `Pong` and `Report`."""
+        return Usage()
+
     def report(self, stream: str | None) -> Report:
         """Return the counts of one stream, or of all. Raises `Refused` for an unknown one."""
         chosen = self.ledgers.copy() if stream is None else {stream: self.ledger(stream)}
@@ -165,6 +170,7 @@ class ZMQServer(Loop):
             streams={name: ledger.counts() for name, ledger in chosen.items()},
             refused=self.refused,
             last_error=self._last_error,
+            usage=self.usage(),
         )
 
     # What any thread may ask and tell.
@@ -230,6 +236,7 @@ class ZMQServer(Loop):
             uptime=time.monotonic() - self._born,
             refused=self.refused,
             last_error=self._last_error,
+            usage=self.usage(),
         )
 
     def _status(self, request: Status) -> Report:
@@ -253,6 +260,7 @@ class ZMQServer(Loop):
                     streams={request.stream: counts.result()},
                     refused=self.refused,
                     last_error=self._last_error,
+                    usage=self.usage(),
                 )
             )
 

@@ -67,11 +67,13 @@ from coverslip.transport import (
     Reply,
     Request,
     Screenshot,
+    Usage,
     ZMQServer,
     is_alive,
 )
 from coverslip.viewers.contrast import limits_of
 from coverslip.viewers.inbox import Arrival, Inbox
+from coverslip.viewers.memory import Entry, HeldPlane, Memory
 from coverslip.viewers.messages import DescribeLayers, Layers, RaiseWindow
 from coverslip.viewers.snapshot import LayerSnapshot
 
@@ -107,8 +109,15 @@ class ViewerServer(ZMQServer):
     read) or failed (with the reason). When the GUI lags, the data socket is not
     read; nothing is discarded here for want of room.
 
-    Parameters are `ZMQServer`'s. `handle_data` and the handlers run on the
-    server thread; `tick` and the abstract methods on the GUI's.
+    `handle_data` and the handlers run on the server thread; `tick` and the
+    abstract methods on the GUI's.
+
+    Parameters
+    ----------
+    memory : int, optional
+        Bytes that the viewer's process may take, see `coverslip.viewers.memory`.
+    **options
+        `ZMQServer`'s.
     """
 
     defaults: ClassVar[Mapping[str, Mode]] = {"channel": Mode.SLICE}
@@ -123,8 +132,9 @@ class ViewerServer(ZMQServer):
     pads: ClassVar[bool] = False
     """Whether it can show planes of several sizes in one layer."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, memory: int | None = None, **options: Any) -> None:
         super().__init__(**options)
+        self.memory = Memory(memory, room_again=self.wake)
         self._sources: dict[str, _Source] = {}
         self._inbox = Inbox(_INBOX_BYTES)
         self._calls: deque[Callable[[], None]] = deque()
@@ -182,6 +192,7 @@ class ViewerServer(ZMQServer):
 
         A killed pipeline says no goodbye, nor does a stream whose account made room for others.
         """
+        self.memory.weigh()
         for stream, source in list(self._sources.items()):
             if source.owner is not None and not is_alive(source.owner):
                 logger.info("stream %s: its process %d is gone", stream, source.owner.pid)
@@ -195,8 +206,8 @@ class ViewerServer(ZMQServer):
             source.reader.close()
 
     def accepts_data(self) -> bool:
-        """Whether the inbox has room."""
-        return self._inbox.has_room
+        """Whether the inbox has room, and so have planes."""
+        return self._inbox.has_room and self.memory.has_room
 
     def handle_data(self, frames: list[memoryview]) -> None:
         """Copy the planes of one message and put them into the inbox."""
@@ -261,6 +272,8 @@ class ViewerServer(ZMQServer):
         limits = batch.source.display.contrast_limits
         if limits is None and not plane.rgb and plane.kind not in TABLES:
             limits = self.measure(placement, pixels)
+        if plane.kind not in TABLES:
+            pixels = self.take_over(placement, pixels)
         return Arrival(batch.stream, sequence, placement, pixels, plane.origin, limits)
 
     def _take(
@@ -311,6 +324,12 @@ class ViewerServer(ZMQServer):
         """Return memory for one plane that this viewer will keep."""
         return kept(shape, dtype)
 
+    def take_over(self, placement: Placement, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return what stands for a plane from here on, be it in memory or on disk."""
+        coordinates = tuple(placement.coordinates.values())
+        plane: Any = self.memory.hold(pixels, (placement.layer, coordinates))
+        return plane  # type: ignore[no-any-return]  # an array to whoever asks it for one
+
     def measure(self, placement: Placement, pixels: NDArray[Any]) -> tuple[float, float] | None:
         """Return what contrast limits a plane asks for, exact for a layer's first real one.
 
@@ -326,7 +345,11 @@ class ViewerServer(ZMQServer):
 
     def read(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return a held plane as an array, for its checksum; any thread."""
-        return pixels
+        return np.asarray(pixels)
+
+    def usage(self) -> Usage:
+        """Return what the planes take."""
+        return self.memory.usage()
 
     def arrived(self) -> None:
         """Wake a GUI that sleeps: planes were put into the inbox. For a subclass; server thread."""
@@ -379,12 +402,19 @@ class ViewerServer(ZMQServer):
         """
         while self._calls:
             self._calls.popleft()()
+        for lost in self.memory.take_lost():
+            self.drop_lost(lost)
         deadline = time.monotonic() + budget
         inserted = freed = 0
         held_back = not self.accepts_data()
         while (arrival := self._inbox.take()) is not None:
             freed += arrival.pixels.nbytes
             ledger = self.ledgers.get(arrival.stream)
+            held: Any = arrival.pixels
+            if isinstance(held, HeldPlane) and held.lost:
+                if ledger is not None:
+                    ledger.dropped(arrival.sequence, held.lost)
+                continue
             try:
                 self.insert(arrival)
             except Exception as error:
@@ -413,6 +443,12 @@ class ViewerServer(ZMQServer):
     @abstractmethod
     def insert(self, arrival: Arrival) -> None:
         """Put one plane into its layer; raise to fail that plane."""
+
+    def drop_lost(self, lost: Entry) -> None:
+        """Take a plane whose pixels are lost out of its layer, unless another has its place.
+
+        Its tag is its layer's key and its coordinates there.
+        """
 
     @abstractmethod
     def clear_layers(self) -> None:
@@ -467,6 +503,7 @@ class ViewerServer(ZMQServer):
         """Stop receiving and let go of every arena. Idempotent."""
         super().close()
         self._clerk.shutdown(wait=True, cancel_futures=True)
+        self.memory.close()
         for stream in list(self._sources):
             self._forget(stream)
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from coverslip.payload import TABLES, Layer, LayerKey, Placement, Projection, Value
+from coverslip.viewers.bursts import Burst
 from coverslip.viewers.colors import ChannelColors
 from coverslip.viewers.fiji.annotations import outlines_of
-from coverslip.viewers.fiji.bursts import Burst
 from coverslip.viewers.fiji.channels import ChannelLooks
 from coverslip.viewers.fiji.luts import Shelf
 from coverslip.viewers.fiji.overlay import Outline

@@ -18,8 +18,8 @@ import numpy as np
 
 from coverslip.payload import Kind, Mode, Placement
 from coverslip.transport import Refused, Reply, Request
+from coverslip.viewers.bursts import Burst
 from coverslip.viewers.ending import StoppingOnSignals
-from coverslip.viewers.fiji.bursts import Burst
 from coverslip.viewers.fiji.choice import Choice, ImageJUnavailable, choose
 from coverslip.viewers.fiji.macros import Macros
 from coverslip.viewers.messages import RunMacro

@@ -14,6 +14,7 @@ import numpy as np
 
 from coverslip.payload import Layer, Value
 from coverslip.viewers.contrast import widen
+from coverslip.viewers.memory import HeldPlane
 from coverslip.viewers.napari.insides import clear_extent
 from coverslip.viewers.napari.planes import Grid, PlaneArray
 
@@ -158,6 +159,14 @@ class LiveLayer:
         if not self.image.visible:
             return False
         return all(looked_at.get(name, value) == value for name, value in coordinates.items())
+
+    def plane_at(self, place: Mapping[str, Value]) -> HeldPlane | None:
+        """Return the plane that is drawn at a place; None for none, and where many are drawn."""
+        store = self.layer.store
+        if any(name not in place for name in store.axes):
+            return None
+        held: Any = store.get(store.key(place))
+        return held if isinstance(held, HeldPlane) else None
 
     def redraw(self) -> None:
         """Draw again what is in view."""

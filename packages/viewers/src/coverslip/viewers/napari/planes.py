@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from coverslip.payload import Axes, PlaneStore, Value
+from coverslip.viewers.memory import HeldPlane
 
 __all__ = ["Grid", "PlaneArray"]
 
@@ -46,7 +47,9 @@ class PlaneArray:
     """Reads a `PlaneStore` as an array of ``grid + plane`` dimensions. Never writes.
 
     Planes that have not come yet are blank (zeros). What indexing returns may be a view of a
-    plane that is held, so it must not be written to.
+    plane that is held, so it must not be written to. A plane that is on disk is read back, which
+    takes some milliseconds: one that is asked for alone stays in memory then, since that is how
+    what is in view is drawn.
 
     Parameters
     ----------
@@ -149,15 +152,16 @@ class PlaneArray:
             inner = self._blank[within].shape
             stack = np.zeros((*map(len, own), *inner), self.dtype)
             for place, coordinates in zip(np.ndindex(*map(len, own)), product(*own), strict=True):
-                held = self.store.get(self._key(coordinates))
+                held: Any = self.store.get(self._key(coordinates))
                 if held is not None:
-                    stack[place] = held.view(self.dtype)[within]
+                    stack[place] = np.asarray(held).view(self.dtype)[within]
             stack = stack.reshape(shape + inner)
         return np.broadcast_to(stack, lengths + stack.shape[len(lengths) :])
 
     def _plane(self, coordinates: tuple[Value, ...]) -> NDArray[Any]:
-        plane = self.store.get(self._key(coordinates))
-        return self._blank if plane is None else plane.view(self.dtype)
+        held = self.store.get(self._key(coordinates))
+        plane = held.load() if isinstance(held, HeldPlane) else held
+        return self._blank if plane is None else np.asarray(plane).view(self.dtype)
 
     def _key(self, coordinates: tuple[Value, ...]) -> tuple[Value, ...]:
         return tuple(coordinates[position] for position in self._order)

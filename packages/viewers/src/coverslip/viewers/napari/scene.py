@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from coverslip.payload import Layer, LayerKey, Placement, Projection, Value
 from coverslip.viewers.colors import ChannelColors
+from coverslip.viewers.memory import Entry, HeldPlane, Memory, format_size
 from coverslip.viewers.napari.bar import FOLLOW_KEY, LiveBar
 from coverslip.viewers.napari.layers import Limits, LiveLayer
 from coverslip.viewers.napari.planes import Grid
@@ -49,10 +50,15 @@ class Scene:
     ----------
     viewer : napari.Viewer
         An open viewer. Layers of the user's own in it are left alone.
+    memory : Memory, optional
+        Where its planes are held; it is told what is in view.
     """
 
-    def __init__(self, viewer: napari.Viewer) -> None:
+    def __init__(self, viewer: napari.Viewer, memory: Memory | None = None) -> None:
         self.viewer = viewer
+        self._memory = Memory() if memory is None else memory
+        self._keeps: dict[LayerKey, int] = {}
+        """How many planes to keep, of the layers whose streams do not keep all."""
         self.projection = Projection()
         self.following = True
         self._live: dict[LayerKey, LiveLayer] = {}
@@ -99,6 +105,11 @@ class Scene:
                 live.stale = True
         if live.image.visible:
             self._newest = placement.coordinates
+        if placement.keep:
+            self._keeps[placement.layer] = placement.keep
+            self._trim(live)
+        else:
+            self._keeps.pop(placement.layer, None)
         if change.collision:
             self._warn(*change.collision)
 
@@ -110,6 +121,10 @@ class Scene:
             self._grow(target)
         elif target and self._sliders.go_to(target):
             self._all_drawn()
+        for key in self._keeps:
+            # What was spared for being in view is in view no more.
+            self._trim(self._live[key])
+        self._look()
         for live in self._live.values():
             live.settle()
             if live.stale:
@@ -121,8 +136,14 @@ class Scene:
         """Write on the bar how much has come."""
         # Each change of a text repaints the whole window, 10 ms under a software GL.
         self._said = time.monotonic()
-        megabytes = self.projection.nbytes / 1e6
+        usage = self._memory.usage()
+        megabytes = (usage.memory if usage.on_disk else self.projection.nbytes) / 1e6
         words = [f"{self._planes:,} planes", f"{megabytes:,.0f} MB"]
+        if usage.on_disk:
+            words[1] += " in memory"
+            words.append(f"{usage.on_disk:,} on disk ({format_size(usage.disk)})")
+        if usage.dropped:
+            words.append(f"{usage.dropped:,} dropped")
         if self.projection.collisions:
             words.insert(1, f"{self.projection.collisions:,} collisions")
         self.bar.say("    ".join(words) if self._planes else "")
@@ -155,6 +176,43 @@ class Scene:
         for live in self._live.values():
             live.close()
         self._live.clear()
+
+    # ---- what is kept -----------------------------------------------------------------
+
+    def drop_lost(self, lost: Entry) -> None:
+        """Take a plane out of its layer that can be shown no more, unless another has its place."""
+        key, coordinates = lost.tag
+        layer = self.projection.get(key)
+        if layer is None:
+            return
+        held: Any = layer.store.get(coordinates)
+        if isinstance(held, HeldPlane) and held.entry is lost:
+            self.projection.drop(layer, coordinates)
+            self._grown = True
+
+    def _trim(self, live: LiveLayer) -> None:
+        """Let go of a layer's oldest planes, by its stream's wish; never of what is looked at."""
+        looked_at = self._sliders.looked_at
+        dropped = self.projection.trim(
+            live.layer,
+            self._keeps[live.layer.key],
+            lambda coordinates: live.in_view(coordinates, looked_at),
+        )
+        if dropped:
+            self._memory.drop(len(dropped))
+            self._grown = True
+
+    def _look(self) -> None:
+        """Tell the memory what is in view, and what may be next."""
+        if not self._memory.tight:
+            return
+        shown = [live for live in self._live.values() if live.image.visible]
+        place = self._sliders.looked_at
+        in_view = [live.plane_at(place) for live in shown]
+        near = [
+            live.plane_at(neighbour) for neighbour in self._sliders.neighbours() for live in shown
+        ]
+        self._memory.look_at(filter(None, in_view), filter(None, near))
 
     # ---- layers -----------------------------------------------------------------------
 
@@ -225,6 +283,7 @@ class Scene:
                 # The user's choice: its memory is free, and the next plane makes it anew.
                 live.close()
                 del self._live[key]
+                self._keeps.pop(key, None)
                 self.projection.remove(live.layer)
         if not self._live:
             self._sliders.grid = Grid()
@@ -234,6 +293,7 @@ class Scene:
     # ---- following --------------------------------------------------------------------
 
     def _on_scrub(self) -> None:
+        self._look()
         # napari sets its sliders back when the last layer goes, before it says that it went.
         if self.following and any(live.image in self.viewer.layers for live in self._live.values()):
             self.follow(False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from coverslip.viewers.ending import StoppingOnSignals
 from coverslip.viewers.errors import NotInstalled
+from coverslip.viewers.memory import Entry
 from coverslip.viewers.server import Arrival, ViewerServer
 from coverslip.viewers.snapshot import LayerSnapshot
 
@@ -88,7 +89,7 @@ class NapariViewerServer(ViewerServer):
         self._application = application()
         connection = self.connection
         name = self.title or "coverslip"
-        self._window = LiveWindow(f"{name} — port {connection.endpoint.port}")
+        self._window = LiveWindow(f"{name} — port {connection.endpoint.port}", self.memory)
         return True
 
     def _show_until_stopped(self) -> None:
@@ -173,6 +174,10 @@ class NapariViewerServer(ViewerServer):
     def insert(self, arrival: Arrival) -> None:
         """Put one plane into its layer."""
         self._shown.scene.insert(arrival.placement, arrival.pixels, arrival.origin, arrival.limits)
+
+    def drop_lost(self, lost: Entry) -> None:
+        """Take a plane whose pixels are lost out of its layer."""
+        self._shown.scene.drop_lost(lost)
 
     def clear_layers(self) -> None:
         """Take away every layer of ours."""

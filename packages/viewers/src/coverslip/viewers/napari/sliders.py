@@ -54,6 +54,17 @@ class Sliders:
             }
         return self._looked_at
 
+    def neighbours(self) -> Iterator[Mapping[str, Value]]:
+        """Yield the places one step away, those along the slider that was moved last first."""
+        place, dims = self.looked_at, self._viewer.dims
+        axes = sorted(self._axes(), key=lambda one: one[0] != dims.last_used)
+        for axis, name, values in axes:
+            if name in place:
+                at = min(max(dims.current_step[axis], 0), len(values) - 1)
+                for index in (at + 1, at - 1):
+                    if 0 <= index < len(values):
+                        yield {**place, name: values[index]}
+
     @contextmanager
     def moving(self) -> Iterator[None]:
         """Within it, whatever changes the sliders is not a scrub of the user's."""
@@ -68,6 +79,8 @@ class Sliders:
     def go_to(self, place: Mapping[str, Value]) -> bool:
         """Move to a place, all sliders at once; axes that it leaves out stay.
 
+        One that has its value no more stays too.
+
         Returns
         -------
         bool
@@ -76,7 +89,7 @@ class Sliders:
         dims = self._viewer.dims
         steps = list(dims.current_step)
         for axis, name, values in self._axes():
-            if name in place:
+            if name in place and place[name] in values:
                 steps[axis] = values.index(place[name])
         if tuple(steps) == tuple(dims.current_step):
             return False
@@ -90,7 +103,7 @@ class Sliders:
         Parameters
         ----------
         grid : Grid
-            The new axes, with every axis and value of the present ones.
+            The new axes, with every axis of the present ones.
         change : callable
             Changes the layers, and with them napari's sliders, to `grid`.
         target : mapping of str to value

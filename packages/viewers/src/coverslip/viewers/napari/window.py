@@ -11,6 +11,7 @@ import napari
 from qtpy.QtCore import QBuffer, QIODevice
 from qtpy.QtWidgets import QApplication
 
+from coverslip.viewers.memory import Memory
 from coverslip.viewers.napari.insides import main_window
 from coverslip.viewers.napari.scene import Scene
 
@@ -34,13 +35,15 @@ class LiveWindow:
     ----------
     title : str
         The window's title.
+    memory : Memory, optional
+        Where its planes are held.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, memory: Memory | None = None) -> None:
         self.viewer = napari.Viewer(title=title, show_welcome_screen=False)
         self._main = main_window(self.viewer)
         self._main.resize(*_SIZE)
-        self.scene = Scene(self.viewer)
+        self.scene = Scene(self.viewer, memory)
         status = self._main.statusBar()
         assert status is not None
         # A dock of one line would be 50 pixels high, with a title bar to match.
