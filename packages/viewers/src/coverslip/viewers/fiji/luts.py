@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from coverslip.viewers.fiji.bursts import Burst
+from coverslip.viewers.bursts import Burst
 from coverslip.viewers.fiji.choice import VARIABLE, ImageJUnavailable, Kind, installed_fiji, look_at
 from coverslip.viewers.fiji.java import class_of
 

@@ -255,6 +255,10 @@ class FijiViewerServer(ViewerServer):
         # A stand-in with an array's shape, dtype and size, which is all that the base looks at.
         return plane  # type: ignore[no-any-return]
 
+    def take_over(self, placement: Placement, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return what stands for a plane, which lies in the Java heap for good."""
+        return pixels
+
     def measure(self, placement: Placement, pixels: NDArray[Any]) -> tuple[float, float] | None:
         """Return what contrast limits a plane asks for, in what ImageJ holds it as."""
         plane: Any = pixels

@@ -208,7 +208,8 @@ class Roster:
             dropped=sum(counts.dropped for counts in streams),
             failed=sum(counts.failed for counts in streams),
             rates=tuple(rates),
-            memory=report.memory,
+            memory=pong.usage.memory,
+            budget=pong.usage.budget,
             last_error=report.last_error or "",
         )
         self._seen[key] = _Seen(now, shown, rates, state)

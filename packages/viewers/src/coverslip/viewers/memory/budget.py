@@ -47,7 +47,7 @@ def parse_size(text: str | int) -> int:
         raise ValueError(f"{text!r} is no size: write it as 4GiB, 500MB or a number of bytes")
     size = int(float(match[1]) * unit)
     if size < SMALLEST:
-        raise ValueError(f"{text!r} is less than {format_size(SMALLEST)}, the least for a viewer")
+        raise ValueError(f"{text!r} is less than {SMALLEST >> 20} MiB, the least for a viewer")
     return size
 
 

@@ -159,7 +159,7 @@ class PlaneArray:
         return np.broadcast_to(stack, lengths + stack.shape[len(lengths) :])
 
     def _plane(self, coordinates: tuple[Value, ...]) -> NDArray[Any]:
-        held = self.store.get(self._key(coordinates))
+        held: Any = self.store.get(self._key(coordinates))
         plane = held.load() if isinstance(held, HeldPlane) else held
         return self._blank if plane is None else np.asarray(plane).view(self.dtype)
 
