@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -165,3 +169,97 @@ def test_the_heap_follows_the_budget() -> None:
     assert java.heap_limit(3 << 30) == 3 << 30
     assert java.heap_limit(1) == java._SMALLEST_HEAP
     assert java.heap_limit() >= java._SMALLEST_HEAP
+
+
+class PyImageJ(ModuleType):
+    """Stands in for PyImageJ where no ImageJ2 can be had: what its `init` does is given."""
+
+    def __init__(self, init: Callable[..., Any]) -> None:
+        super().__init__("imagej")
+        self.init = init
+
+
+@pytest.fixture
+def constraints(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What is asked of scyjava, which keeps none of it beyond the test."""
+    import jpype
+    import scyjava.config
+
+    asked: dict[str, str] = {}
+    monkeypatch.setattr(scyjava.config, "endpoints", ["net.imglib2:imglib2-imglyb"])
+    monkeypatch.setattr(scyjava.config, "add_option", lambda option: None)
+    monkeypatch.setattr(jpype.config, "destroy_jvm", jpype.config.destroy_jvm)
+    monkeypatch.setattr(
+        scyjava.config, "set_java_constraints", lambda **options: asked.update(options)
+    )
+    return asked
+
+
+def a_gateway(*, active: bool | None) -> SimpleNamespace:
+    """What PyImageJ returns of an ImageJ2 whose legacy layer is active, is not, or is missing."""
+    legacy = None if active is None else SimpleNamespace(isActive=lambda: active)
+    return SimpleNamespace(legacy=legacy)
+
+
+@pytest.mark.parametrize("active", [None, False])
+def test_a_fiji_that_starts_without_its_legacy_layer_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    constraints: dict[str, str],
+    active: bool | None,
+) -> None:
+    gateway = a_gateway(active=active)
+    monkeypatch.setitem(sys.modules, "imagej", PyImageJ(lambda what, mode: gateway))
+    fiji = Choice(Kind.PYIMAGEJ, str(a_fiji(tmp_path / "Fiji")), "asked for")
+    with pytest.raises(ImageJUnavailable, match="without its legacy layer"):
+        java.start(fiji, 1 << 30)
+
+
+def test_what_pyimagej_cannot_start_is_said_with_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constraints: dict[str, str]
+) -> None:
+    def init(what: str, mode: str) -> None:
+        raise RuntimeError("Failed to create a JVM with the requested environment.")
+
+    monkeypatch.setitem(sys.modules, "imagej", PyImageJ(init))
+    fiji = Choice(Kind.PYIMAGEJ, str(a_fiji(tmp_path / "Fiji")), "asked for")
+    with pytest.raises(
+        ImageJUnavailable, match=r"Fiji through PyImageJ .* Failed to create a JVM .*--fiji"
+    ):
+        java.start(fiji, 1 << 30)
+
+
+@pytest.mark.parametrize(("version", "least"), [("11.0.2", "11"), ("17.0.1", "17"), ("25", "17")])
+def test_pyimagej_is_asked_as_it_was_measured_to_work(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    constraints: dict[str, str],
+    version: str,
+    least: str,
+) -> None:
+    """Fact 25: a folder alone, no endpoint beside it, and the Java that was found."""
+    import scyjava.config
+
+    calls: list[tuple[Any, ...]] = []
+    gateway = a_gateway(active=True)
+
+    def init(what: str, mode: str) -> Any:
+        calls.append((what, mode, list(scyjava.config.endpoints)))
+        return gateway
+
+    home = a_java(tmp_path / "java", version)
+    monkeypatch.setenv("JAVA_HOME", str(home))
+    monkeypatch.setattr(java, "draws", lambda home: True)
+    monkeypatch.setitem(sys.modules, "imagej", PyImageJ(init))
+    folder = a_fiji(tmp_path / "Fiji")
+    assert java.start(Choice(Kind.PYIMAGEJ, str(folder), "asked for"), 1 << 30) is gateway
+    assert calls == [(str(folder), "interactive", [])]
+    assert constraints == {"fetch": "auto", "version": least}
+
+
+def test_a_headless_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("Linux has headless Javas")
+    monkeypatch.setenv("JAVA_HOME", str(a_java(tmp_path / "java", "21")))
+    with pytest.raises(ImageJUnavailable, match=r"a headless one.*default-jre"):
+        java.start(Choice(Kind.SCYJAVA, IMAGEJ, "asked for"), 1 << 30)

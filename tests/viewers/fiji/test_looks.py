@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Display, Source, as_planes
+from coverslip.viewers.fiji.luts import BUILT_IN
 from tests.viewers.fiji.conftest import Bench
 
 pytestmark = pytest.mark.gui
@@ -177,3 +178,8 @@ def test_a_window_that_is_replaced_is_blank_where_nothing_came_again(bench: Benc
     assert [plane.components["z_index"] for plane in window.planes] == [2]
     look = "setSlice(parseInt(getArgument())); getStatistics(n, mean, low, high); return '' + high"
     assert [bench.view.run_macro(look, str(z)) for z in (1, 2, 3)] == ["0", "1000", "0"]
+
+
+def test_what_this_imagej_offers_is_what_we_say_it_does(bench: Bench) -> None:
+    offered = bench.macro("list = getList('LUTs'); return String.join(list, '|')").split("|")
+    assert sorted(offered) == sorted(BUILT_IN)

@@ -10,50 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from coverslip.transport import (
-    Connection,
-    RequestRefused,
-    list_connections,
-    ping,
-    request,
-    stop,
-    wait_ready,
-)
-from coverslip.transport.process import Launched, launch, new_launch_id
+from coverslip.transport import RequestRefused, list_connections, ping, request, stop
 from coverslip.viewers import FijiStreamVisualizer, View
 from coverslip.viewers.messages import MacroResult, RunMacro
+from tests.viewers.fiji.viewer import END, MODULE, START, Viewer
 
 pytestmark = pytest.mark.gui
-
-MODULE = "coverslip.viewers.fiji"
-START = 120.0
-END = 20.0
-
-
-class Viewer:
-    """One ImageJ process of this test."""
-
-    def __init__(self, folder: Path, port: int, *arguments: str) -> None:
-        self.launch_id = new_launch_id()
-        command = [sys.executable, "-m", MODULE, "--port", str(port)]
-        self.launched: Launched = launch(
-            [*command, "--launch-id", self.launch_id, *arguments],
-            detached=True,
-            log=folder / "viewer.log",
-        )
-
-    def wait(self, state: Any = "ready") -> Connection:
-        return wait_ready(self.launched, self.launch_id, START, state=state)
-
-    def ended(self) -> int | None:
-        status = self.launched.wait(END)
-        assert status is not None, self.launched.log_tail()
-        return status
 
 
 @pytest.fixture
@@ -63,9 +29,7 @@ def viewer(
     """An ImageJ process that is starting."""
     one = Viewer(tmp_path, free_port())
     yield one
-    if one.launched.poll() is None:
-        os.kill(one.launched.pid, signal.SIGKILL)
-        one.launched.wait(END)
+    one.kill()
 
 
 def test_it_is_reached_while_it_starts_says_which_imagej_it_is_and_is_shut_down(
