@@ -118,13 +118,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--launch-id", default="")
     parser.add_argument("--port", type=int)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--title")
     parser.add_argument("--log")
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--say", action="store_true", help="print the coverslip:// line")
     options = parser.parse_args()
     with HeadlessServer(
-        port=options.port, title=options.title, launch_id=options.launch_id, slow=options.slow
+        port=options.port,
+        host=options.host,
+        title=options.title,
+        launch_id=options.launch_id,
+        slow=options.slow,
     ) as server:
         signal.signal(signal.SIGTERM, lambda *_: server.request_stop())
         connection = server.bind()

@@ -18,7 +18,7 @@ from coverslip.transport.connection import remove as remove_connection
 from coverslip.transport.connection import write as write_connection
 from coverslip.transport.delivery import LOST, Delivery, Ledger
 from coverslip.transport.dispatch import Answer
-from coverslip.transport.endpoint import CONTROL_OFFSET, Endpoint
+from coverslip.transport.endpoint import CONTROL_OFFSET, SCHEME, Endpoint
 from coverslip.transport.errors import (
     AddressError,
     LaunchError,
@@ -60,7 +60,7 @@ from coverslip.transport.messages import (
     decode_request,
     encode,
 )
-from coverslip.transport.ports import port_holder
+from coverslip.transport.ports import is_loopback, outward_addresses, port_holder
 from coverslip.transport.process import (
     Launched,
     die_with_parent,
@@ -78,6 +78,7 @@ __all__ = [
     "CONTROL_OFFSET",
     "LOST",
     "PROTOCOL_VERSION",
+    "SCHEME",
     "AddressError",
     "Answer",
     "Attach",
@@ -128,12 +129,14 @@ __all__ = [
     "find",
     "identify",
     "is_alive",
+    "is_loopback",
     "launch",
     "launching_parent",
     "list_connections",
     "log_folder",
     "new_launch_id",
     "new_log",
+    "outward_addresses",
     "ping",
     "port_holder",
     "read_connection",

@@ -108,6 +108,16 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         """The public half of the client's key, Z85."""
         return public_key(self.client_secret)
 
+    def reached_at(self, host: str, port: int | None = None) -> Endpoint:
+        """Return the same server as others reach it: another name for it, or a tunnel's end.
+
+        Raises
+        ------
+        AddressError
+            When the host is empty or the port out of range.
+        """
+        return msgspec.structs.replace(self, host=host, port=self.port if port is None else port)
+
     def to_url(self) -> str:
         """Return the endpoint as one line, key included: whoever has it is let in."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -21,7 +21,15 @@ from coverslip.transport.errors import AddressError, PortTaken
 from coverslip.transport.identity import describe_process
 from coverslip.transport.sockets import Socket
 
-__all__ = ["bind_pair", "candidates", "is_loopback", "port_holder", "port_taken", "resolve"]
+__all__ = [
+    "bind_pair",
+    "candidates",
+    "is_loopback",
+    "outward_addresses",
+    "port_holder",
+    "port_taken",
+    "resolve",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +130,32 @@ def resolve(host: str) -> str:
     # IPv4 first: "localhost" has both, and clients of one would miss the other.
     entries.sort(key=lambda entry: entry[0] != system_socket.AF_INET)
     return str(entries[0][4][0])
+
+
+def outward_addresses() -> list[str]:
+    """Return this machine's addresses that others may reach, the likeliest first."""
+    found = [
+        entry.address
+        for name, entries in psutil.net_if_addrs().items()
+        if (status := psutil.net_if_stats().get(name)) is not None and status.isup
+        for entry in entries
+        if entry.family in (system_socket.AF_INET, system_socket.AF_INET6)
+    ]
+    # A link-local address means nothing without the name of the sender's own interface.
+    usable = [each for each in found if not is_loopback(each) and "%" not in each]
+    chosen = _towards_the_internet()
+    return sorted(dict.fromkeys(usable), key=lambda each: (each != chosen, ":" in each))
+
+
+def _towards_the_internet() -> str | None:
+    """Return the address that packets to elsewhere would leave from; none is sent."""
+    with system_socket.socket(system_socket.AF_INET, system_socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of RFC 5737: for examples, nobody's
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+        return address
 
 
 def is_loopback(address: str) -> bool:

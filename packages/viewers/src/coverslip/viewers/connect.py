@@ -6,11 +6,14 @@ import importlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from os import PathLike
 
 from coverslip.payload import Mode
+from coverslip.transport import Endpoint
 from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.scope import configs_in
 from coverslip.viewers.errors import ConfigError, UnknownViewer
+from coverslip.viewers.remote import RemoteVisualizer, read_line
 from coverslip.viewers.view import View
 from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
@@ -57,6 +60,7 @@ def connect(
     timeout: float = START_TIMEOUT,
     modes: Mapping[str, Mode | str] | None = None,
     config: object = None,
+    connection: str | PathLike[str] | Endpoint | None = None,
 ) -> View:
     """Return a view of the running viewer, or of one that is started for it.
 
@@ -89,6 +93,9 @@ def connect(
     config : object, optional
         A configuration (`coverslip.viewers.config`), Lazy or not; several, for several viewers;
         or an object that holds some. A viewer whose configuration is not `enabled` is left out.
+    connection : str, path-like or Endpoint, optional
+        A viewer on another machine, which is running: the line that ``coverslip connection show``
+        prints there, or a file that holds it. Where and of what `kind` it is, the line says.
 
     Returns
     -------
@@ -102,6 +109,8 @@ def connect(
         A viewer was not started; the message says why and what to do. Others may have been.
     ConfigError
         The configuration is none, or one port was given for several viewers.
+    ViewerGone
+        Nobody answers at the `connection`.
 
     Examples
     --------
@@ -109,6 +118,10 @@ def connect(
     >>> view = connect("napari")  # doctest: +SKIP
     >>> view.show(image, well="A01", channel="DAPI", z_index=3)  # doctest: +SKIP
     """
+    if connection is not None:
+        if port is not None or host is not None or others:
+            raise ConfigError("connect(connection=…): the line says host and port, of one viewer")
+        return _reach(connection, start=start, timeout=timeout, modes=modes, config=config)
     kinds = (kind, *others)
     if others and (port is not None or len(set(kinds)) < len(kinds)):
         raise ConfigError(
@@ -139,6 +152,21 @@ def connect(
         for visualizer in visualizers:
             _find(visualizer)
     return View(visualizers, modes=modes)
+
+
+def _reach(
+    connection: str | PathLike[str] | Endpoint,
+    *,
+    start: bool,
+    timeout: float,
+    modes: Mapping[str, Mode | str] | None,
+    config: object,
+) -> View:
+    endpoint = connection if isinstance(connection, Endpoint) else read_line(connection)
+    visualizer = RemoteVisualizer(endpoint)
+    if start:
+        visualizer.start_viewer(async_mode=timeout <= 0, timeout=timeout)
+    return View(visualizer, modes=modes, config=config)
 
 
 def _start(visualizers: Sequence[StreamVisualizer], timeout: float) -> None:

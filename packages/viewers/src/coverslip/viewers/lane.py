@@ -209,6 +209,11 @@ class Lane:
                 self.lose("the viewer does not answer (ended or frozen)")
 
     @property
+    def compressed(self) -> int:
+        """Planes that travelled inline and compressed."""
+        return self._packer.compressed
+
+    @property
     def sends_inline(self) -> bool:
         """Whether planes are the packer's to send."""
         return self._inline and self._state is LaneState.LIVE

@@ -99,6 +99,8 @@ class Statistics(NamedTuple):
         Planes sent a second, over the last five.
     reasons : dict of str to int
         Why planes were dropped or failed, and how many for each reason.
+    compressed : int
+        Planes that travelled inline and compressed, summed over the viewers.
     state : tuple of str
         Each viewer's lane: ``"live"``, ``"waiting for the viewer to start"``, …
     """
@@ -111,6 +113,7 @@ class Statistics(NamedTuple):
     bytes_in_flight: int
     rate: float
     reasons: dict[str, int]
+    compressed: int
     state: tuple[str, ...]
 
 
@@ -413,6 +416,7 @@ class Stream:
                 for reason, planes in lane.account.reasons().items():
                     reasons[reason] = reasons.get(reason, 0) + planes
             state = tuple(lane.state.value for lane in self._lanes)
+            compressed = sum(lane.compressed for lane in self._lanes)
         span = now - recent[0][0] if recent else 0.0
         return Statistics(
             *delivery,
@@ -420,6 +424,7 @@ class Stream:
             bytes_in_flight=0 if self._closed.is_set() else self._arena.bytes_in_flight,
             rate=sum(planes for _, planes in recent) / span if span > 0 else 0.0,
             reasons=reasons,
+            compressed=compressed,
             state=state,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -371,8 +371,7 @@ class View(Annotating):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process has a stream of its own; the viewers are found by their ports.
-        where = [(type(one), one.port, one.host) for one in self.visualizers]
-        return _rejoin, (where, self._looks)
+        return _rejoin, ([one.again() for one in self.visualizers], self._looks)
 
     def __repr__(self) -> str:
         counts = self._stream.statistics()
@@ -384,10 +383,8 @@ class View(Annotating):
         )
 
 
-def _rejoin(
-    where: Sequence[tuple[type[StreamVisualizer], int | None, str]], looks: tuple[Look, ...]
-) -> View:
-    visualizers = [visualizer(port=port, host=host) for visualizer, port, host in where]
+def _rejoin(makers: Sequence[Callable[[], StreamVisualizer]], looks: tuple[Look, ...]) -> View:
+    visualizers = [make() for make in makers]
     for visualizer in visualizers:
         visualizer.find_viewer()
     view = View(visualizers)

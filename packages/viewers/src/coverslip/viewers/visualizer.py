@@ -7,10 +7,12 @@ another took its port.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -86,6 +88,12 @@ class StreamVisualizer:
 
     default_port: ClassVar[int]
     """Where the viewer's own search for a free pair of ports begins."""
+
+    bind: str | None = None
+    """The address that a viewer started from here listens on; None: this machine's own alone.
+
+    Any other lets every machine that reaches it try the key.
+    """
 
     needs_display: ClassVar[bool] = True
     """Whether a missing display is an error here already, in the caller's terminal."""
@@ -228,6 +236,8 @@ class StreamVisualizer:
         command += ["--log", str(log)]
         if port is not None:
             command += ["--port", str(port)]
+        if self.bind is not None:
+            command += ["--host", self.bind]
         if self.viewer_title:
             command += ["--title", self.viewer_title]
         return command
@@ -354,6 +364,10 @@ class StreamVisualizer:
         """Data port: the viewer's, or the one that was asked for."""
         connection = self._connection
         return self._wanted_port if connection is None else connection.endpoint.port
+
+    def again(self) -> Callable[[], StreamVisualizer]:
+        """Return what makes another visualizer of this viewer, in another process."""
+        return functools.partial(type(self), port=self.port, host=self.host)
 
     # ---- Target -----------------------------------------------------------------------
 

@@ -41,6 +41,9 @@ app = typer.Typer(
 )
 
 
+connections = typer.Typer(no_args_is_help=True, help="How pipelines elsewhere reach a viewer.")
+app.add_typer(connections, name="connection")
+
 _FIJI_VARIABLE = "COVERSLIP_FIJI"
 
 
@@ -82,6 +85,18 @@ Level = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(min=1, max=64535, help="The viewer's; one is started if it does not run."),
+]
+Connection = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LINE_OR_FILE",
+        envvar="COVERSLIP_CONNECTION",
+        # From the environment it would be shown as the default: no key belongs into --help.
+        show_default=False,
+        help="A viewer that runs on another machine: the line that `coverslip connection show` "
+        "prints there, or a file of mode 0600 that holds it. Others on this machine may see "
+        "what stands on a command line: a file is safer.",
+    ),
 ]
 Kind = Annotated[Viewer, typer.Option("--viewer", help="What shows the planes.")]
 Fiji = Annotated[
@@ -153,6 +168,7 @@ def view(
     pattern: Pattern = None,
     level: Level = None,
     port: Port = None,
+    connection: Connection = None,
     viewer: Kind = Viewer.napari,
     fiji: Fiji = None,
     screenshot: Shot = None,
@@ -164,6 +180,8 @@ def view(
     """
     from coverslip.viewers.cli.view import run_view
 
+    if connection is not None and port is not None:
+        raise typer.BadParameter("--connection says the port: leave out --port")
     _prefer(fiji)
     done = run_view(
         paths,
@@ -172,6 +190,7 @@ def view(
         level=level,
         viewer=viewer.value,
         port=port,
+        connection=connection,
         screenshot=screenshot,
         as_json=json,
     )
@@ -194,6 +213,53 @@ def parse(
 
     done = run_parse(paths, parser, pattern, level=level, every=every, as_json=json)
     raise typer.Exit(0 if done else FAILED)
+
+
+@app.command(epilog=STATUS)
+def launch(
+    viewer: Kind = Viewer.napari,
+    bind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of this machine, for viewers that pipelines elsewhere show on: 192.168.1.5, or "
+            "0.0.0.0 for all of them. Without it only this machine's programs reach the viewer.",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=64535, help="Data port; the next is 1000 above.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="The window's title.")] = None,
+    fiji: Fiji = None,
+) -> None:
+    """Start a viewer that waits for pipelines, here or elsewhere."""
+    from coverslip.viewers.cli.connection import run_launch
+
+    _prefer(fiji)
+    run_launch(viewer.value, bind=bind, port=port, title=title)
+
+
+@connections.command(epilog=STATUS)
+def show(
+    port: Annotated[int, typer.Argument(help="Data port, as `list` shows it.")],
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST[:PORT]", help="Where others reach it: another name, a tunnel's end."
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Write the line there, with mode 0600, instead of printing it."),
+    ] = None,
+) -> None:
+    """Print the line that lets a pipeline on another machine show on a viewer here.
+
+    The line holds the viewer's keys. It goes to a terminal, or to a file that only you can read.
+    """
+    from coverslip.viewers.cli.connection import run_show
+
+    run_show(port, at=at, file=file)
 
 
 @app.command("list", epilog=STATUS)

@@ -29,6 +29,7 @@ def run_view(
     level: int | None = None,
     viewer: str = "napari",
     port: int | None,
+    connection: str | None = None,
     screenshot: Path | None,
     as_json: bool,
 ) -> bool:
@@ -36,7 +37,7 @@ def run_view(
     check_target(screenshot)
     contents = collect(paths, parser, pattern, level)
     listing = contents.listing
-    view = open_window(viewer, port=port)
+    view = open_window(viewer, port=port, connection=connection)
     unreadable = dict(contents.problems)
     interrupted, taken = False, screenshot is None
     try:

@@ -16,12 +16,18 @@ from coverslip.viewers.visualizer import START_TIMEOUT
 __all__ = ["check_target", "open_window", "take_picture"]
 
 PING_TIMEOUT = 2.0
+REMOTE_TIMEOUT = 10.0
 MARGIN = 5.0
 """Seconds beyond its own deadline that whoever starts the viewer is given to say why."""
 
 
 def open_window(
-    kind: str, *, port: int | None = None, title: str | None = None, persistent: bool = True
+    kind: str,
+    *,
+    port: int | None = None,
+    title: str | None = None,
+    persistent: bool = True,
+    connection: str | None = None,
 ) -> View:
     """Return a view of a viewer that is on screen. Whoever loses patience leaves none half started.
 
@@ -32,6 +38,8 @@ def open_window(
     NoDisplay, coverslip.transport.TransportError
         As `connect`.
     """
+    if connection is not None:
+        return connect(connection=connection, timeout=REMOTE_TIMEOUT)
     if port is not None:
         _refuse_frozen(port)
     view = connect(kind, port=port, title=title, persistent=persistent, timeout=0)
