@@ -22,6 +22,17 @@ ROOT = Path(__file__).resolve().parent.parent
 PLATES = ROOT.parent / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run choose the viewers that the contract of tests/viewers/contract is run on."""
+    parser.addoption(
+        "--viewer",
+        action="append",
+        metavar="NAME",
+        help="run the contract on this viewer: napari, fiji, headless (default: each of them), or "
+        "MODULE:CLASS of a tests.viewers.contract.subject.Subject",
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_runtime_folder() -> Iterator[Path]:
     """Keep every connection file of this session out of the user's own runtime folder."""
@@ -84,10 +95,11 @@ def display() -> Iterator[str]:
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Give ports whose pair (port, port + 1000) nothing holds at this moment."""
-    return _free_pair
+    return free_pair
 
 
-def _free_pair() -> int:
+def free_pair() -> int:
+    """Return such a port, for fixtures that outlive a test."""
     # Below the ports that systems hand out for outgoing connections (32768 and up on Linux): one
     # of those may take a port between this look and the test's bind, or the one beside it.
     candidates = random.Random()

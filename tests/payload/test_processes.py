@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 import zlib
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from coverslip.payload import (
 )
 from tests.payload.child import DEADLINE, Child, hex_offer
 from tests.payload.planes import batch_of, picture, sent
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memfd and /proc are Linux's")
 
@@ -75,15 +74,9 @@ def holders(inode: int) -> list[str]:
     return found
 
 
-def is_freed(inode: int) -> bool:
-    """Whether nobody has the memory any more; a killed process is given the time to end."""
-    end = time.monotonic() + DEADLINE
-    pause = threading.Event()
-    while holders(inode):
-        if time.monotonic() > end:
-            return False
-        pause.wait(0.01)
-    return True
+def assert_freed(inode: int) -> None:
+    """See that nobody has the memory any more; a killed process is given the time to end."""
+    eventually(lambda: not holders(inode), "the kernel has freed the arena")
 
 
 def test_planes_cross_to_another_process_and_the_slots_come_back() -> None:
@@ -123,7 +116,7 @@ def test_a_stream_killed_with_100_slots_in_flight_leaves_nothing(published: bool
         assert reader._open()[0].generations[0] == 1
         assert {holder.split(":")[0] for holder in holders(inode)} == {str(os.getpid())}
         reader.close()
-        assert is_freed(inode)
+        assert_freed(inode)
     with pytest.raises(ArenaUnreachable):
         ArenaReader.open(decode_offer(bytes.fromhex(offer)))
 
@@ -174,7 +167,7 @@ def test_both_killed_at_once_leave_nothing() -> None:
         os.killpg(stream.pid, signal.SIGKILL)
         os.killpg(viewer.pid, signal.SIGKILL)
         assert (stream.wait(), viewer.wait()) == (-signal.SIGKILL, -signal.SIGKILL)
-    assert is_freed(inode)
+    assert_freed(inode)
     assert not {name for name in set(os.listdir("/dev/shm")) - before if "coverslip" in name}
 
 
@@ -293,7 +286,7 @@ def test_a_killed_parent_leaves_no_memory_with_its_forked_children() -> None:
         try:
             assert {holder.split(":")[0] for holder in holders(inode)} == {str(stream.pid)}
             stream.kill()
-            assert is_freed(inode)
+            assert_freed(inode)
         finally:
             os.kill(forked, signal.SIGKILL)
 

@@ -22,7 +22,7 @@ from coverslip.transport import (
     wait_ready,
 )
 from tests.transport.echo_viewer import EchoViewer
-from tests.transport.waiting import DEADLINE, eventually
+from tests.waiting import DEADLINE, eventually
 
 FOLDER = Path(__file__).parent
 

@@ -12,7 +12,7 @@ import msgspec
 
 from coverslip.transport import Endpoint, NotListening, Publisher, PublisherState
 from tests.transport.echo_viewer import Header
-from tests.transport.waiting import DEADLINE, eventually
+from tests.waiting import DEADLINE, eventually
 
 
 def header(stream: str, number: int) -> bytes:

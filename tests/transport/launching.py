@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from coverslip.transport import launch, new_launch_id, new_log, wait_ready
-from tests.transport.waiting import DEADLINE
+from tests.waiting import DEADLINE
 
 launch_id = new_launch_id()
 launched = launch(

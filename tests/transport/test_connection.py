@@ -30,7 +30,7 @@ from coverslip.transport import (
     runtime_folder,
     write_connection,
 )
-from tests.transport.waiting import DEADLINE
+from tests.waiting import DEADLINE
 
 
 def make(port=5555, kind="napari", identity=None, instance="one", host="127.0.0.1"):

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from coverslip.transport import Identity, identify, is_alive
-from tests.transport.waiting import DEADLINE, eventually
+from tests.waiting import DEADLINE, eventually
 
 
 def test_this_process():

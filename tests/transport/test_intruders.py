@@ -24,7 +24,7 @@ from coverslip.transport import (
     request,
 )
 from tests.transport.echo_viewer import Header
-from tests.transport.waiting import DEADLINE, eventually
+from tests.waiting import DEADLINE, eventually
 
 PATIENCE = 500
 """Milliseconds to see that nothing comes; a let-in client is answered in two."""

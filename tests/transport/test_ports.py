@@ -20,7 +20,7 @@ from coverslip.transport import (
     runtime_folder,
 )
 from tests.transport.echo_viewer import EchoViewer
-from tests.transport.waiting import DEADLINE, eventually
+from tests.waiting import DEADLINE, eventually
 
 
 @pytest.fixture

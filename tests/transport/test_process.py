@@ -36,7 +36,7 @@ from coverslip.transport import (
     write_connection,
 )
 from tests.transport.echo_viewer import EchoViewer
-from tests.transport.waiting import DEADLINE, eventually
+from tests.waiting import DEADLINE, eventually
 
 ROOT = Path(__file__).parents[2]
 

@@ -28,7 +28,8 @@ from coverslip.transport import (
     request,
 )
 from tests.transport.echo_viewer import EchoViewer, Header
-from tests.transport.waiting import DEADLINE, eventually, turning
+from tests.transport.turning import turning
+from tests.waiting import DEADLINE, eventually
 
 LISTENING, LOST = PublisherState.LISTENING, PublisherState.LOST
 

@@ -50,7 +50,8 @@ from coverslip.transport import (
 )
 from coverslip.transport.server import _MOST_STREAMS
 from tests.transport.echo_viewer import Echo, Echoed, EchoViewer, Header
-from tests.transport.waiting import DEADLINE, eventually, turning
+from tests.transport.turning import turning
+from tests.waiting import DEADLINE, eventually
 
 
 class Odd(Request, frozen=True, kw_only=True):

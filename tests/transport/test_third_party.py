@@ -20,7 +20,7 @@ from coverslip.transport import (
     stop,
 )
 from tests.transport.echo_viewer import Echo, Echoed, Header
-from tests.transport.waiting import DEADLINE, eventually
+from tests.waiting import DEADLINE, eventually
 
 SCRIPT = Path(__file__).parent / "echo_viewer.py"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "third-party-viewer.md"

@@ -6,42 +6,57 @@ that what kills, freezes and restarts viewers can be tried by the second.
 
 from __future__ import annotations
 
-import argparse
-import signal
+import logging
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from coverslip.payload import Projection
-from coverslip.transport import die_with_parent, launching_parent
+from coverslip.viewers.bursts import Burst
+from coverslip.viewers.entry import StandaloneServer, run_viewer, viewer_parser
 from coverslip.viewers.memory import Entry
-from coverslip.viewers.server import Arrival, ViewerServer
+from coverslip.viewers.server import Arrival
 from coverslip.viewers.snapshot import LayerSnapshot
 from coverslip.viewers.visualizer import StreamVisualizer
+
+logger = logging.getLogger("coverslip.headless")
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-class HeadlessServer(ViewerServer):
+class HeadlessServer(StandaloneServer):
     """Keeps planes in a projection and draws nothing."""
 
     kind = "headless"
     default_port = 5580
     kinds = frozenset({"image", "labels", "points", "shapes", "tracks", "rois"})
+    needs_display = False
 
-    def __init__(self, *, slow: float = 0.0, **options: Any) -> None:
+    def __init__(self, *, slow: float = 0.0, say: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.projection = Projection()
-        self._slow = slow
+        self._collisions = Burst(logger, "plane(s) replaced one of another step or output")
+        self.slow = slow
+        self._say = say
         self._pause = threading.Event()
 
+    def live(self) -> None:
+        if self._say:
+            print(self.connection.endpoint.to_url(), flush=True)
+        while not self.stopped.wait(0.002):
+            self.tick()
+
     def insert(self, arrival: Arrival) -> None:
-        if self._slow:
-            self._pause.wait(self._slow)
+        if self.slow:
+            self._pause.wait(self.slow)
         if arrival.placement.components.get("well") == "unlucky":
             raise RuntimeError("this well is unlucky")
         change = self.projection.insert(arrival.placement, arrival.pixels, arrival.origin)
+        if change.collision:
+            old, new = change.collision
+            self._collisions.count(f"{new} replaced {old}")
         if keep := arrival.placement.keep:
             self.memory.drop(len(self.projection.trim(change.layer, keep, lambda _: False)))
 
@@ -57,14 +72,14 @@ class HeadlessServer(ViewerServer):
         return PNG
 
     def snapshot(self) -> list[LayerSnapshot]:
-        axes = self.projection.axes
+        seen = {axis.name: tuple(axis) for axis in self.projection.axes}
         return [
             LayerSnapshot(
                 name=layer.name,
                 kind=layer.key.kind,
-                axes=(*layer.key.axes, "y", "x"),
-                labels={axis.name: tuple(axis) for axis in axes if axis.name in layer.key.axes},
-                shape=layer.store.shape,
+                axes=(*layer.key.axes, *("y", "x", "c")[: len(layer.store.shape)]),
+                labels={name: seen[name] for name in layer.key.axes},
+                shape=(*(len(seen[name]) for name in layer.key.axes), *layer.store.shape),
                 dtype=layer.key.dtype,
                 contrast_limits=None,
                 planes=[
@@ -114,33 +129,15 @@ def driving(server: S) -> Iterator[S]:
             ticker.join()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--launch-id", default="")
-    parser.add_argument("--port", type=int)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--title")
-    parser.add_argument("--log")
+def main() -> int:
+    parser = viewer_parser(
+        HeadlessServer, prog="python -m tests.viewers.headless", description="Draws nothing."
+    )
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--say", action="store_true", help="print the coverslip:// line")
     options = parser.parse_args()
-    with HeadlessServer(
-        port=options.port,
-        host=options.host,
-        title=options.title,
-        launch_id=options.launch_id,
-        slow=options.slow,
-    ) as server:
-        signal.signal(signal.SIGTERM, lambda *_: server.request_stop())
-        connection = server.bind()
-        if options.say:
-            print(connection.endpoint.to_url(), flush=True)
-        if (parent := launching_parent()) is not None:
-            die_with_parent(parent, server.request_stop)
-        server.start()
-        while not server.stopped.wait(0.002):
-            server.tick()
+    return run_viewer(HeadlessServer, options, slow=options.slow, say=options.say)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

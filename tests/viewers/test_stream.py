@@ -22,23 +22,13 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Source, UnsupportedArray
-from coverslip.transport import Clear, Detach, Done, Endpoint, Ping, Pong, RequestTimeout, request
+from coverslip.transport import Clear, Detach, Done, Endpoint, RequestTimeout, request
 from coverslip.viewers import StreamClosed, View, ViewerGone
 from coverslip.viewers.messages import DescribeLayers, Layers
 from coverslip.viewers.stream import Image, Stream
 from coverslip.viewers.target import RemoteTarget
 from tests.viewers.headless import PNG, HeadlessServer, HeadlessVisualizer, serving
-
-DEADLINE = 20.0
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for a condition, within a deadline."""
-    deadline = time.monotonic() + DEADLINE
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE} s: {what}"
-        pause.wait(0.01)
+from tests.waiting import DEADLINE, eventually
 
 
 def plane(number: int, edge: int = 64) -> np.ndarray[Any, np.dtype[np.uint16]]:
@@ -146,10 +136,10 @@ class TestDelivery:
     def test_a_close_that_does_not_wait_still_asks_what_was_shown(
         self, stream: Stream, server: HeadlessServer
     ) -> None:
-        until(lambda: stream.statistics().state == ("live",), "it attached")
+        eventually(lambda: stream.statistics().state == ("live",), "it attached")
         for number in range(3):
             send(stream, plane(number), z_index=number)
-        until(lambda: server.ledger(stream.id).counts().shown == 3, "all are shown")
+        eventually(lambda: server.ledger(stream.id).counts().shown == 3, "all are shown")
         assert stream.close(0) == (3, 3, 0, 0)
 
     def test_eight_threads_at_once(self, stream: Stream, server: HeadlessServer) -> None:
@@ -201,7 +191,7 @@ class TestDelivery:
     def test_a_flush_waits_for_what_was_sent_before_it_and_not_for_what_is_sent_meanwhile(
         self, server: HeadlessServer
     ) -> None:
-        server._slow = 0.002
+        server.slow = 0.002
         stream = Stream([RemoteTarget(server.connection.endpoint)])
         done = threading.Event()
 
@@ -217,7 +207,7 @@ class TestDelivery:
 
         thread = threading.Thread(target=work)
         thread.start()
-        until(lambda: stream.statistics().pending > 600, "planes queue on the stream's side")
+        eventually(lambda: stream.statistics().pending > 600, "planes queue on the stream's side")
         before = stream.statistics().sent
         started = time.monotonic()
         counts = stream.flush(3 * DEADLINE)
@@ -226,7 +216,7 @@ class TestDelivery:
         assert not counts.complete
         done.set()
         thread.join(DEADLINE)
-        server._slow = 0.0
+        server.slow = 0.0
         assert stream.close(DEADLINE).complete
 
     def test_a_stream_whose_account_made_room_for_others_attaches_anew(
@@ -237,7 +227,7 @@ class TestDelivery:
         del server.ledgers[stream.id]
         send(stream, plane(1), n=1)
         assert stream.flush(DEADLINE) == (2, 1, 1, 0)
-        until(lambda: stream.statistics().state == ("live",), "it attached anew")
+        eventually(lambda: stream.statistics().state == ("live",), "it attached anew")
         assert stream.statistics().bytes_in_flight == 0
         send(stream, plane(2), n=2)
         assert stream.flush(DEADLINE) == (3, 2, 1, 0)
@@ -387,7 +377,7 @@ class TestNoViewer:
         self, runtime_folder: Path, free_port: Callable[[], int]
     ) -> None:
         view = View(HeadlessVisualizer(port=free_port()))
-        until(lambda: view.statistics().state == ("absent",), "the lane gave up")
+        eventually(lambda: view.statistics().state == ("absent",), "the lane gave up")
         for number in range(50):
             view.show(plane(number), z_index=number)
         assert view.flush(DEADLINE) == (50, 0, 50, 0)
@@ -401,10 +391,10 @@ class TestNoViewer:
     ) -> None:
         port = free_port()
         view = View(HeadlessVisualizer(port=port))
-        until(lambda: view.statistics().state == ("absent",), "the lane gave up")
+        eventually(lambda: view.statistics().state == ("absent",), "the lane gave up")
         view.show(plane(0))
         with serving(port=port) as server:
-            until(lambda: view.statistics().state == ("live",), "the lane found it")
+            eventually(lambda: view.statistics().state == ("live",), "the lane found it")
             view.show(plane(1), z_index=1)
             assert view.flush(DEADLINE) == (2, 1, 1, 0)
             assert len(server.projection) == 1
@@ -424,7 +414,7 @@ class TestNoViewer:
         def complaints() -> list[int]:
             return [record.levelno for record in caplog.records if "courier" in record.message]
 
-        until(lambda: len(complaints()) > 2, "it went on looking")
+        eventually(lambda: len(complaints()) > 2, "it went on looking")
         stream.close(0)
         assert complaints().count(logging.ERROR) == 1
 
@@ -443,55 +433,11 @@ class TestNoViewer:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no POSIX signals here")
 class TestFaults:
-    def test_a_killed_viewer_costs_planes_but_no_wait_and_its_successor_goes_on(
-        self, visualizer: HeadlessVisualizer
-    ) -> None:
-        view = View(visualizer)
-        for number in range(20):
-            view.show(plane(number), z_index=number)
-        assert view.flush(DEADLINE).shown == 20
-        os.kill(visualizer.connection.pid, signal.SIGKILL)
-        for number in range(100):
-            view.show(plane(number), z_index=number)
-        until(lambda: view.statistics().state == ("absent",), "the death was noticed")
-        counts = view.flush(DEADLINE)
-        assert counts == (120, 20, 100, 0)
-        visualizer.start_viewer()
-        until(lambda: view.statistics().state == ("live",), "the successor was found")
-        view.show(plane(1), well="A01")
-        assert view.close(DEADLINE) == (121, 21, 100, 0)
-
-    def test_a_frozen_viewer_is_left_alone_and_taken_back(
-        self, visualizer: HeadlessVisualizer
-    ) -> None:
-        view = View(visualizer)
-        view.show(plane(0), z_index=0)
-        assert view.flush(DEADLINE).shown == 1
-        pid = visualizer.connection.pid
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            for number in range(50):
-                view.show(plane(number), z_index=number)
-            until(lambda: view.statistics().state == ("absent",), "the freeze was noticed")
-            view.show(plane(1), z_index=1)
-            assert view.statistics().bytes_in_flight == 0
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        until(lambda: view.statistics().state == ("live",), "it is back")
-        view.show(plane(1), well="back")
-        counts = view.flush(DEADLINE)
-        assert counts.complete
-        assert counts.sent == 53
-        assert counts.shown + counts.dropped == 53
-        assert counts.shown >= 2
-        assert view.layers()
-        view.close()
-
     def test_a_send_that_waits_for_room_notices_the_freeze_itself(
         self, visualizer: HeadlessVisualizer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         stream = Stream([visualizer], budget=50_000, limit=10 * DEADLINE)
-        until(lambda: stream.statistics().state == ("live",), "it attached")
+        eventually(lambda: stream.statistics().state == ("live",), "it attached")
         busy, asked = threading.Event(), threading.Event()
 
         def no_answer(*_: object) -> None:
@@ -514,26 +460,6 @@ class TestFaults:
             os.kill(pid, signal.SIGCONT)
             busy.set()
         assert stream.close(DEADLINE).complete
-
-    def test_a_killed_producer_leaves_nothing_in_the_viewer(
-        self, visualizer: HeadlessVisualizer
-    ) -> None:
-        port = visualizer.port
-        producer = subprocess.Popen(
-            [sys.executable, "-m", "tests.viewers.producer", str(port)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert producer.stdout is not None
-        assert producer.stdout.readline() == "streaming\n"
-        maps = Path(f"/proc/{visualizer.connection.pid}/maps")
-        assert "memfd:coverslip" in maps.read_text()
-        producer.kill()
-        producer.wait(DEADLINE)
-        producer.stdout.close()
-        until(lambda: "memfd:coverslip" not in maps.read_text(), "the viewer let go of the arena")
-        pong = request(visualizer.endpoint, Ping(), Pong, timeout=5)
-        assert pong.state == "ready"
 
     def test_a_child_of_fork_has_a_stream_of_its_own(self, visualizer: HeadlessVisualizer) -> None:
         view = View(visualizer)
@@ -569,7 +495,7 @@ class TestEnds:
 
         with ThreadPoolExecutor(10) as pool:
             senders = [pool.submit(work, thread) for thread in range(8)]
-            until(lambda: stream.delivery().shown > 100, "planes are shown")
+            eventually(lambda: stream.delivery().shown > 100, "planes are shown")
             closers = [pool.submit(stream.close, 0.1) for _ in range(2)]
             assert all(closer.result(DEADLINE).complete for closer in closers)
             for sender in senders:
@@ -586,7 +512,7 @@ class TestEnds:
             send(stream, plane(number), n=number)
         with arena._lock:
             del stream
-        until(lambda: arena.closed, "the stream was closed")
+        eventually(lambda: arena.closed, "the stream was closed")
         assert server.ledgers[name].counts().shown == 20
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -615,7 +541,7 @@ class TestEnds:
 
 class TestBackPressure:
     def test_a_slow_viewer_is_waited_for(self, server: HeadlessServer) -> None:
-        server._slow = 0.005
+        server.slow = 0.005
         stream = Stream([RemoteTarget(server.connection.endpoint)], budget=100_000)
         for number in range(100):
             send(stream, plane(number, edge=128), z_index=number)
@@ -628,7 +554,7 @@ class TestBackPressure:
             connection = server.bind()
             server.start()
             stream = Stream([RemoteTarget(connection.endpoint)], budget=100_000, limit=0.3)
-            until(lambda: stream.statistics().state == ("live",), "it attached")
+            eventually(lambda: stream.statistics().state == ("live",), "it attached")
             # It goes on serving requests, but its data socket is not read.
             server.accepts_data = lambda: False  # type: ignore[method-assign]
             waits = 0
@@ -673,13 +599,8 @@ class TestQuestions:
         view.close()
 
     def test_a_view_travels_to_another_process_by_its_port(
-        self, visualizer: HeadlessVisualizer, monkeypatch: pytest.MonkeyPatch
+        self, visualizer: HeadlessVisualizer, headless_kind: None
     ) -> None:
-        monkeypatch.setitem(
-            __import__("coverslip.viewers.connect", fromlist=["_KINDS"])._KINDS,
-            "headless",
-            "tests.viewers.headless:HeadlessVisualizer",
-        )
         view = View(visualizer, modes={"well": "slice"})
         again = pickle.loads(pickle.dumps(view))
         again.show(plane(1), well="A01")

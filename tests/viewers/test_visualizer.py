@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from coverslip.transport import LaunchError, list_connections
-from coverslip.viewers import ViewerGone
+from coverslip.viewers import View, ViewerGone
 from tests.viewers.headless import HeadlessVisualizer
-
-DEADLINE = 20.0
+from tests.waiting import DEADLINE
 
 
 class NeverReady(HeadlessVisualizer):
@@ -53,17 +52,22 @@ def test_one_that_was_not_ready_in_time_can_still_be_stopped(runtime_folder: Pat
     visualizer.stop_viewer(DEADLINE)
 
 
-def test_two_that_start_at_once_without_a_port_share_one_viewer(runtime_folder: Path) -> None:
-    first, second = (HeadlessVisualizer(persistent=False) for _ in range(2))
+def test_a_view_that_is_pickled_while_its_viewer_starts_comes_to_that_viewer(
+    runtime_folder: Path, headless_kind: None
+) -> None:
+    other = HeadlessVisualizer(viewer_title="another", persistent=False)
+    mine = HeadlessVisualizer(viewer_title="mine", persistent=False)
+    mine.start_viewer(async_mode=True)
     try:
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda one: one.start_viewer(), (first, second)))
-        assert first.port == second.port
-        assert first.is_running
-        assert second.is_running
+        view = View(mine)
+        pickled = pickle.dumps(view)
+        other.start_viewer()  # the newest
+        with pickle.loads(pickled) as again:
+            assert again.visualizer.port == mine.port != other.port
+        view.close()
     finally:
-        first.stop_viewer()
-        second.stop_viewer()
+        mine.stop_viewer()
+        other.stop_viewer()
 
 
 def test_a_port_is_a_number() -> None:

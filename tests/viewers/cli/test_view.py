@@ -88,6 +88,16 @@ def test_everything_is_shown_and_the_viewer_stays(command: Command, plate: Path)
     assert (plate / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_on_a_display_that_is_xvfb_run_s_the_viewer_is_not_said_to_stay(
+    command: Command, plate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XAUTHORITY", "/tmp/xvfb-run.AbCdEf/Xauthority")
+    done = command("view", plate)
+    assert done.status == 0
+    assert "ends with xvfb-run" in done.err
+    assert "stays open" not in done.err
+
+
 def test_each_file_that_cannot_be_shown_is_counted_and_named(command: Command, plate: Path) -> None:
     (plate / "p_B01_s1_w1.tif").write_bytes(b"no TIFF")
     (plate / "p_B02_s1_w1.tif").touch()

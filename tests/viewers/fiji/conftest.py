@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from coverslip.viewers import FijiStreamVisualizer, View
 from coverslip.viewers.messages import LayerInfo
-from tests.conftest import _free_pair
-
-START = 120.0
-"""Seconds: the first start on a machine fetches ImageJ."""
-
-DEADLINE = 30.0
-IMAGEJ = "net.imagej:ij:1.54p"
+from tests.conftest import free_pair
+from tests.viewers.contract.on_fiji import Fiji
+from tests.viewers.contract.subject import START
+from tests.waiting import DEADLINE
 
 
 @pytest.fixture(scope="session")
 def imagej(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The environment of a viewer: which ImageJ, its display, and preferences that are nobody's."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("DISPLAY", display)
-    patch.setenv("COVERSLIP_FIJI", IMAGEJ)
-    home = tmp_path_factory.mktemp("home")
-    patch.setenv("JAVA_TOOL_OPTIONS", f"-Duser.home={home}")
-    yield
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", display)
+        for name, value in Fiji().environment(tmp_path_factory.mktemp("home")).items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session")
 def fiji(imagej: None, session_runtime_folder: Path) -> Iterator[FijiStreamVisualizer]:
     """A running ImageJ that runs macros."""
     visualizer = FijiStreamVisualizer(
-        viewer_title="under test", persistent=False, fiji_port=_free_pair(), allow_macros=True
+        viewer_title="under test", persistent=False, fiji_port=free_pair(), allow_macros=True
     )
     visualizer.start_viewer(timeout=START)
     yield visualizer
@@ -62,14 +54,6 @@ class Bench:
     def macro(self, text: str) -> str:
         """Run a macro."""
         return self.view.run_macro(text, timeout=DEADLINE)
-
-    def until(self, condition: Callable[[], Any], what: str) -> None:
-        """Wait for something that happens beside."""
-        deadline = time.monotonic() + DEADLINE
-        pause = threading.Event()
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {DEADLINE} s: {what}"
-            pause.wait(0.02)
 
     def log(self) -> str:
         """Return what the process has logged."""

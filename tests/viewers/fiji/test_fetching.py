@@ -12,7 +12,7 @@ import pytest
 
 from coverslip.viewers.fiji.choice import IMAGEJ, ImageJUnavailable
 from coverslip.viewers.fiji.fetching import discard_half, fetched_jar, one_at_a_time, repository
-from tests.viewers.fiji.viewer import Viewer
+from tests.viewers.contract.process import ViewerProcess
 
 pytest.importorskip("scyjava", reason="without the extra fiji")
 
@@ -90,11 +90,11 @@ def test_viewers_that_start_at_once_with_nothing_fetched_all_start(
     folders = [tmp_path / name for name in ("one", "two", "three")]
     for folder in folders:
         folder.mkdir()
-    viewers = [Viewer(folder, free_port()) for folder in folders]
+    viewers = [ViewerProcess("coverslip.viewers.fiji", folder, free_port()) for folder in folders]
     try:
         for viewer in viewers:
             viewer.wait()
         assert fetched_jar(IMAGEJ) == nothing_fetched / JAR
     finally:
         for viewer in viewers:
-            viewer.kill()
+            viewer.end()

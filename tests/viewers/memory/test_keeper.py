@@ -14,7 +14,7 @@ import pytest
 
 from coverslip.payload import kept
 from coverslip.viewers.memory import HeldPlane, Memory, Scratch
-from tests.transport.waiting import eventually
+from tests.waiting import eventually
 
 EDGE = 256
 NBYTES = EDGE * EDGE * 2

@@ -11,15 +11,16 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from coverslip.viewers.errors import NoDisplay
 
-__all__ = ["find_display", "require_display"]
+__all__ = ["X_SOCKETS", "ends_with_xvfb_run", "find_display", "require_display"]
 
 _REMEDY = "run it under `xvfb-run -a …` (Debian and Ubuntu: the package xvfb), or set DISPLAY"
 
-_X_SOCKETS = "/tmp/.X11-unix/X"
+X_SOCKETS = "/tmp/.X11-unix/X"
 """Where every X server listens: X11's own convention, on any machine."""
 
 _X_PORT = 6000
@@ -63,12 +64,20 @@ def find_display() -> tuple[str | None, str]:
     host = (match["host"] or "").rstrip("/")
     if host in {"", "unix"}:
         # The abstract socket is there even where a container hides /tmp.
-        answers = _answers_unix(f"{_X_SOCKETS}{number}") or _answers_unix(f"\0{_X_SOCKETS}{number}")
+        answers = _answers_unix(f"{X_SOCKETS}{number}") or _answers_unix(f"\0{X_SOCKETS}{number}")
     else:
         answers = _answers_tcp(host, _X_PORT + number)
     if answers:
         return display, ""
     return None, f"no X server answers at DISPLAY={display}"
+
+
+def ends_with_xvfb_run(environment: Mapping[str, str]) -> bool:
+    """Tell whether a process's display is one that ``xvfb-run`` takes away when it ends.
+
+    It leaves no other trace than the cookie that it made, in a folder named after itself.
+    """
+    return "xvfb-run." in environment.get("XAUTHORITY", "")
 
 
 def _answers_unix(path: str) -> bool:

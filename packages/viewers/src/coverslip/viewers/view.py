@@ -370,7 +370,7 @@ class View(Annotating):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Another process has a stream of its own; the viewers are found by their ports.
+        # Another process has a stream of its own, to the same viewers.
         return _rejoin, ([one.again() for one in self.visualizers], self._looks)
 
     def __repr__(self) -> str:

@@ -365,9 +365,29 @@ class StreamVisualizer:
         connection = self._connection
         return self._wanted_port if connection is None else connection.endpoint.port
 
+    def wait_for_port(self, timeout: float = START_TIMEOUT) -> int | None:
+        """Return `port`, once a viewer that is being started has one.
+
+        Returns
+        -------
+        int or None
+            None: no port was asked for, and no viewer is known, or none within `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        pause = threading.Event()
+        while self.port is None and self.presence() is Presence.STARTING:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            pause.wait(min(0.05, left))
+        return self.port
+
     def again(self) -> Callable[[], StreamVisualizer]:
-        """Return what makes another visualizer of this viewer, in another process."""
-        return functools.partial(type(self), port=self.port, host=self.host)
+        """Return what makes another visualizer of this viewer, in another process.
+
+        The viewer is found by its port there, which one that is being started has in a moment.
+        """
+        return functools.partial(type(self), port=self.wait_for_port(), host=self.host)
 
     # ---- Target -----------------------------------------------------------------------
 

@@ -9,7 +9,12 @@ from pathlib import Path
 from coverslip.transport import Delivery
 from coverslip.viewers import demo
 from coverslip.viewers.cli import report
-from coverslip.viewers.cli.window import check_target, open_window, take_picture
+from coverslip.viewers.cli.window import (
+    check_target,
+    open_window,
+    say_how_long_it_stays,
+    take_picture,
+)
 from coverslip.viewers.cli.xvfb import VirtualDisplay
 from coverslip.viewers.display import find_display, require_display
 
@@ -53,10 +58,11 @@ def run_demo(screenshot: Path | None, *, viewer: str = "napari", close: bool, ra
         if screenshot is not None and taken:
             report.note(f"screenshot: {screenshot.resolve()}")
         report.show_delivery(delivery, reasons)
-        if not close and view.visualizer.is_running:
-            report.note(
-                "The window stays open: scrub the sliders, switch channels on and off. "
-                f"`coverslip stop {view.visualizer.port}` or closing it ends it."
+        if not close:
+            say_how_long_it_stays(
+                view,
+                ": scrub the sliders, switch channels on and off. "
+                f"`coverslip stop {view.visualizer.port}` or closing it ends it.",
             )
     return delivery.shown == delivery.sent and taken
 

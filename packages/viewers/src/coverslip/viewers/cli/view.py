@@ -8,7 +8,12 @@ from coverslip.transport import Delivery
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.sending import send_image
 from coverslip.viewers.cli.settle import settle
-from coverslip.viewers.cli.window import check_target, open_window, take_picture
+from coverslip.viewers.cli.window import (
+    check_target,
+    open_window,
+    say_how_long_it_stays,
+    take_picture,
+)
 from coverslip.viewers.errors import UnreadableImage
 from coverslip.viewers.parsers import Listing
 from coverslip.viewers.plates.contents import Contents, collect
@@ -74,10 +79,7 @@ def run_view(
         tell_listing(listing)
         tell_unreadable(unreadable)
         report.show_delivery(delivery, reasons)
-        if view.visualizer.is_running:
-            report.note(f"{viewer} on port {view.visualizer.port} stays open")
-        else:
-            report.warn(viewer, f"the viewer on port {view.visualizer.port} does not answer")
+        say_how_long_it_stays(view)
     if interrupted:
         report.note("interrupted: not every file was sent")
         raise KeyboardInterrupt

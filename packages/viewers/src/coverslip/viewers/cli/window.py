@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
+
 from coverslip.transport import TransportError, list_connections, ping
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.words import in_one_line
 from coverslip.viewers.connect import connect
+from coverslip.viewers.display import ends_with_xvfb_run
 from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.view import View
-from coverslip.viewers.visualizer import START_TIMEOUT
+from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
-__all__ = ["check_target", "open_window", "take_picture"]
+__all__ = ["check_target", "open_window", "say_how_long_it_stays", "take_picture"]
 
 PING_TIMEOUT = 2.0
 REMOTE_TIMEOUT = 10.0
@@ -72,6 +75,28 @@ def _refuse_frozen(port: int) -> None:
                     f"{endpoint.kind} on port {port} (pid {connection.pid}) does not answer: wait, "
                     f"end it with `coverslip stop {port}`, or leave out the port"
                 ) from None
+
+
+def say_how_long_it_stays(view: View, advice: str = "") -> None:
+    """Say that the viewer stays open, with `advice`, or until when."""
+    visualizer = view.visualizer
+    where = f"{visualizer.kind} on port {visualizer.port}"
+    if not visualizer.is_running:
+        report.warn(visualizer.kind, f"the viewer on port {visualizer.port} does not answer")
+    elif _display_is_lent(visualizer):
+        report.note(f"{where} ends with xvfb-run, whose display it is on")
+    else:
+        report.note(f"{where} stays open{advice}")
+
+
+def _display_is_lent(visualizer: StreamVisualizer) -> bool:
+    """Tell whether the viewer's display goes with the xvfb-run that the viewer was started in."""
+    try:
+        # The viewer's own, which may have been there before this command.
+        environment = psutil.Process(visualizer.connection.pid).environ()
+    except (psutil.Error, OSError, ViewerGone):
+        return False
+    return ends_with_xvfb_run(environment)
 
 
 def check_target(picture: Path | None) -> None:

@@ -8,15 +8,24 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import socket
+import struct
 import subprocess
 import time
 
+from coverslip.viewers.display import X_SOCKETS
 from coverslip.viewers.errors import NoDisplay
 
 __all__ = ["VirtualDisplay"]
 
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 10.0
+
+_HELLO = struct.pack("<cxHHHHxx", b"l", 11, 0, 0, 0)
+"""X11's connection setup: little-endian, protocol 11.0, no authorization (a display of ours has
+none: it lets in this machine's processes of this user). X Window System Protocol, section 8."""
+
+_WELCOME = b"\1"
 
 
 class VirtualDisplay:
@@ -25,16 +34,21 @@ class VirtualDisplay:
     The server picks a free display number itself (``-displayfd``), so that none is guessed. While
     it runs, the environment of this process and of its children names it, with GL in software.
 
+    Nothing is left of it either when this process is killed: the server ends with its last client
+    (``-terminate``), of which this process is the first, and for as long as the block lasts.
+
     Raises
     ------
     NoDisplay
-        From ``__enter__``, when Xvfb is not installed, ends at once or says nothing in time.
+        From ``__enter__``, when Xvfb is not installed, ends at once, says nothing in time or does
+        not let this process in.
     """
 
     def __init__(self, size: tuple[int, int] = (1600, 1000)) -> None:
         self.name = ""
         self._size = size
         self._process: subprocess.Popen[bytes] | None = None
+        self._client: socket.socket | None = None
         self._before: dict[str, str | None] = {}
 
     @staticmethod
@@ -53,7 +67,7 @@ class VirtualDisplay:
             self._process = subprocess.Popen(
                 [
                     *(program, "-displayfd", str(theirs), "-screen", "0", f"{width}x{height}x24"),
-                    *("-nolisten", "tcp", "-noreset", "+extension", "GLX"),
+                    *("-nolisten", "tcp", "-terminate", "+extension", "GLX"),
                 ],
                 pass_fds=[theirs],
                 stdin=subprocess.DEVNULL,
@@ -77,6 +91,11 @@ class VirtualDisplay:
             raise NoDisplay(
                 f"{program} named no display within {_START_TIMEOUT:.0f} s (exit status {status})"
             )
+        try:
+            self._client = _connect(int(number), _START_TIMEOUT)
+        except OSError as error:
+            self._end()
+            raise NoDisplay(f"{program} on display :{number} lets nobody in: {error}") from error
         self.name = f":{number}"
         for key, value in {"DISPLAY": self.name, "LIBGL_ALWAYS_SOFTWARE": "1"}.items():
             self._before[key] = os.environ.get(key)
@@ -94,6 +113,9 @@ class VirtualDisplay:
         self._end()
 
     def _end(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
         process, self._process = self._process, None
         if process is None:
             return
@@ -103,6 +125,23 @@ class VirtualDisplay:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(_STOP_TIMEOUT)
+
+
+def _connect(number: int, timeout: float) -> socket.socket:
+    """Become a client of a display, by X11's handshake; the connection is not used any further."""
+    client = socket.socket(socket.AF_UNIX)
+    try:
+        client.settimeout(timeout)
+        client.connect(f"{X_SOCKETS}{number}")
+        client.sendall(_HELLO)
+        answer = client.recv(1)
+    except BaseException:
+        client.close()
+        raise
+    if answer != _WELCOME:
+        client.close()
+        raise ConnectionRefusedError(f"it answers {answer!r}")
+    return client
 
 
 def _read_line(descriptor: int, timeout: float) -> str:

@@ -19,11 +19,11 @@ import numpy as np
 from coverslip.payload import Kind, Mode, Placement
 from coverslip.transport import Refused, Reply, Request
 from coverslip.viewers.bursts import Burst
-from coverslip.viewers.ending import StoppingOnSignals
+from coverslip.viewers.entry import StandaloneServer
 from coverslip.viewers.fiji.choice import Choice, ImageJUnavailable, choose
 from coverslip.viewers.fiji.macros import Macros
 from coverslip.viewers.messages import RunMacro
-from coverslip.viewers.server import Arrival, ViewerServer
+from coverslip.viewers.server import Arrival
 from coverslip.viewers.snapshot import LayerSnapshot
 
 if TYPE_CHECKING:
@@ -59,12 +59,10 @@ _PATIENCE = 5.0
 """Seconds for the event thread to close the windows; a plugin may hold it for longer."""
 
 
-class FijiViewerServer(ViewerServer):
+class FijiViewerServer(StandaloneServer):
     """Shows planes in the hyperstacks of an ImageJ that this process owns.
 
-    The sockets are bound before Java starts, which takes seconds: streams attach, and their
-    planes wait, in state "starting". :meth:`run` is the whole life of the process and belongs to
-    the main thread.
+    Java, which takes seconds, starts in state "starting".
 
     Parameters
     ----------
@@ -122,24 +120,8 @@ class FijiViewerServer(ViewerServer):
 
     # ---- the life of the process ------------------------------------------------------
 
-    def run(self) -> None:
-        """Serve and show until a stop is asked for or ImageJ is quit; main thread only.
-
-        Raises
-        ------
-        ImageJUnavailable, coverslip.viewers.NotInstalled
-            There is no Java, or not the ImageJ that was asked for.
-        coverslip.transport.PortTaken
-            The port is another program's.
-        """
-        with StoppingOnSignals(self):
-            try:
-                self.start()
-                self._live()
-            finally:
-                self.close()
-
-    def _live(self) -> None:
+    def live(self) -> None:
+        """Start Java, open ImageJ and show what comes until a stop is asked for or it is quit."""
         choice = choose(self._fiji)
         logger.info("%s", choice)
         if self.stopped.is_set():

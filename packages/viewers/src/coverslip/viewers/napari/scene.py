@@ -154,11 +154,13 @@ class Scene:
         self.bar.set_following(following)
 
     def clear(self) -> None:
-        """Take away every layer of ours; the user's own stay."""
+        """Take away every layer of ours, and begin anew; the user's own stay."""
         with self._sliders.moving():
             for live in list(self._live.values()):
                 self.viewer.layers.remove(live.image)
         self._planes = 0
+        # What the user wanted to keep in view is gone.
+        self.follow()
 
     def layers(self) -> list[LiveLayer]:
         """Return the layers of ours, bottom first, standing on all axes that were seen."""

@@ -8,10 +8,10 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from coverslip.viewers.ending import StoppingOnSignals
+from coverslip.viewers.entry import StandaloneServer
 from coverslip.viewers.errors import NotInstalled
 from coverslip.viewers.memory import Entry
-from coverslip.viewers.server import Arrival, ViewerServer
+from coverslip.viewers.server import Arrival
 from coverslip.viewers.snapshot import LayerSnapshot
 
 if TYPE_CHECKING:
@@ -34,12 +34,11 @@ _BACKLOG_MS = 4
 """Pause between ticks while planes wait: long enough for Qt to see to the mouse."""
 
 
-class NapariViewerServer(ViewerServer):
+class NapariViewerServer(StandaloneServer):
     """Shows planes in a napari window that this process owns.
 
-    The sockets are bound before napari is imported, which takes seconds: streams attach, and
-    their planes wait, in state "starting". `run` is the whole life of the process and
-    belongs to the main thread. Parameters are `ZMQServer`'s.
+    napari, whose import takes seconds, is imported in state "starting". Parameters are
+    `ZMQServer`'s.
     """
 
     kind: ClassVar[str] = "napari"
@@ -56,24 +55,13 @@ class NapariViewerServer(ViewerServer):
 
     # ---- the life of the process ------------------------------------------------------
 
-    def run(self) -> None:
-        """Serve and show until a stop is asked for or the window is closed; main thread only.
-
-        Raises
-        ------
-        NotInstalled
-            napari or a Qt binding is missing.
-        coverslip.transport.PortTaken
-            The port is another program's.
-        """
-        with StoppingOnSignals(self):
-            try:
-                self.start()
-                if self._open_window() and not self.stopped.is_set():
-                    self._show_until_stopped()
-            finally:
-                self._close_window()
-                self.close()
+    def live(self) -> None:
+        """Open the window and show what comes until a stop is asked for or it is closed."""
+        try:
+            if self._open_window() and not self.stopped.is_set():
+                self._show_until_stopped()
+        finally:
+            self._close_window()
 
     def _open_window(self) -> bool:
         """Import napari and open the window; False when a stop was asked for meanwhile."""

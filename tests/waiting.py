@@ -1,4 +1,8 @@
-"""Waiting for what another thread or process does: looked at again and again, with a deadline."""
+"""Waiting for what another thread or process does: looked at again and again, with a deadline.
+
+The one such loop of the tests. Standard library only, since the environments that hold one package
+alone load it too.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
-
-from coverslip.transport import ZMQServer
 
 T = TypeVar("T")
 
@@ -24,13 +26,3 @@ def eventually(condition: Callable[[], T], what: str, timeout: float = DEADLINE)
         assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
         _pause.wait(0.005)
     return value
-
-
-def turning(server: ZMQServer, condition: Callable[[], T], what: str) -> T:
-    """Do as `eventually`, turning a server that has no thread meanwhile."""
-
-    def turn() -> T:
-        server.poll_once()
-        return condition()
-
-    return eventually(turn, what)

@@ -1,0 +1,98 @@
+"""Each viewer that the contract is run on, running: one for a module's tests, or one for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from coverslip.viewers import StreamVisualizer, View
+from coverslip.viewers.messages import LayerInfo
+from tests.conftest import free_pair
+from tests.viewers.contract.process import ViewerProcess
+from tests.viewers.contract.subject import BUILT_IN, START, Hands, Subject, load
+from tests.waiting import DEADLINE
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on each viewer, one viewer after the other."""
+    if "subject" in metafunc.fixturenames:
+        names = metafunc.config.getoption("--viewer") or list(BUILT_IN)
+        metafunc.parametrize("subject", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def subject(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Subject]:
+    """The viewer, with the environment that its processes need."""
+    chosen = load(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        if chosen.visualizer.needs_display:
+            patch.setenv("DISPLAY", request.getfixturevalue("display"))
+        for name, value in chosen.environment(tmp_path_factory.mktemp("home")).items():
+            patch.setenv(name, value)
+        yield chosen
+
+
+@pytest.fixture(scope="module")
+def running(subject: Subject, session_runtime_folder: Path) -> Iterator[StreamVisualizer]:
+    """A viewer that a module's tests share: each start costs seconds."""
+    visualizer = subject.make(port=free_pair(), viewer_title="under test")
+    visualizer.start_viewer(timeout=START)
+    yield visualizer
+    visualizer.stop_viewer()
+    assert not visualizer.is_running
+
+
+@pytest.fixture
+def view(running: StreamVisualizer) -> Iterator[View]:
+    """A view of the shared viewer, which is empty before and after."""
+    with View(running) as made:
+        made.clear()
+        yield made
+        made.clear()
+
+
+@pytest.fixture
+def hands(subject: Subject, view: View) -> Hands:
+    """What touches the shared viewer."""
+    return hands_of(subject, view)
+
+
+def hands_of(subject: Subject, view: View) -> Hands:
+    """Return the hands on a viewer; the test is skipped, with words, for one without a window."""
+    found = subject.hands(view)
+    if found is None:
+        pytest.skip(f"{subject.kind} has no window that a user could touch")
+    return found
+
+
+@pytest.fixture
+def own(
+    subject: Subject, runtime_folder: Path, free_port: Callable[[], int]
+) -> Iterator[StreamVisualizer]:
+    """A running viewer of this test's own, to be killed and quit."""
+    visualizer = subject.make(port=free_port())
+    visualizer.start_viewer(timeout=START)
+    yield visualizer
+    visualizer.stop_viewer()
+    assert not visualizer.is_running
+
+
+@pytest.fixture
+def process(
+    subject: Subject, runtime_folder: Path, tmp_path: Path, free_port: Callable[[], int]
+) -> Iterator[ViewerProcess]:
+    """A viewer's process that is starting."""
+    one = ViewerProcess(subject.visualizer.module, tmp_path, free_port())
+    yield one
+    one.end()
+
+
+def settle(view: View) -> tuple[LayerInfo, ...]:
+    """Wait until all that was sent is shown, and return the layers with checksums."""
+    delivery = view.flush(2 * DEADLINE)
+    assert delivery.shown == delivery.sent, (delivery, view.statistics().reasons)
+    return view.layers(checksums=True)
