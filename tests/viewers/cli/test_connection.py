@@ -164,7 +164,7 @@ def test_launch_binds_what_it_is_told(
     assert connection.title == "over there"
     again = command("launch", "--bind", "127.0.0.1", "--port", port)
     assert again.status == 2
-    assert "runs already" in again.error
+    assert "is taken by coverslip headless viewer 'over there'" in again.error
 
 
 def test_a_line_and_a_port_contradict_each_other(command: Command, tmp_path: Path) -> None:

@@ -83,8 +83,10 @@ class RemoteVisualizer(StreamVisualizer):
         self.kind = endpoint.kind  # type: ignore[misc]  # known only from the line
         self._endpoint = endpoint
 
-    def start_viewer(self, async_mode: bool = False, timeout: float = START_TIMEOUT) -> None:
-        """Wait until the viewer answers; it cannot be started from here.
+    def start_viewer(
+        self, async_mode: bool = False, timeout: float = START_TIMEOUT, *, reuse: bool = True
+    ) -> None:
+        """Wait until the viewer answers; it cannot be started from here, nor another one.
 
         Raises
         ------

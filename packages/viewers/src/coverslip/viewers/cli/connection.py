@@ -14,7 +14,6 @@ from coverslip.transport import (
     AddressError,
     Connection,
     Endpoint,
-    PortTaken,
     find,
     is_loopback,
     outward_addresses,
@@ -36,20 +35,14 @@ def run_launch(kind: str, *, bind: str | None, port: int | None, title: str | No
     Raises
     ------
     coverslip.transport.TransportError
-        It did not start; or one runs on that port, which cannot be bound anew.
+        It did not start, or the port is taken; the message says by whom.
     NoDisplay
         There is nowhere to open a window.
     """
     visualizer = visualizer_class(kind)(port=port, viewer_title=title, persistent=True)
     visualizer.bind = bind
-    if visualizer.find_viewer():
-        raise PortTaken(
-            f"{visualizer.connection} runs already: `coverslip stop {visualizer.port}` ends it, "
-            "or name another --port or --title",
-            port=visualizer.port or 0,
-        )
     report.note(f"starting {kind} …")
-    visualizer.start_viewer()
+    visualizer.start_viewer(reuse=False)
     report.note(
         f"{kind} on port {visualizer.port} is ready; `coverslip connection show "
         f"{visualizer.port}` prints how a pipeline elsewhere reaches it"
