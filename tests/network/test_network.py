@@ -22,7 +22,7 @@ import tifffile
 from tests.network.conftest import DEADLINE, Remote, read_line_of
 from tests.network.links import HERE, THERE
 from tests.network.pipeline import plate_files
-from tests.transport.waiting import eventually
+from tests.waiting import eventually
 
 OUTAGE = 5.0
 PLATE = "imagexpress-2wells-4channels"
