@@ -136,6 +136,21 @@ class TestComponents:
         with pytest.raises(ConfigError, match="donor_mode"):
             DonorConfig(donor_mode="sideways")  # type: ignore[arg-type]  # that is what is tried
 
+    def test_a_class_within_a_function_does_not_need_its_names_found(self) -> None:
+        class Local(NapariStreamingConfig):
+            pass
+
+        Stack = NapariDimensionMode  # noqa: N806  # a name that only this function knows
+
+        @dataclasses.dataclass(frozen=True)
+        class Redefined(NapariStreamingConfig):
+            site_mode: Stack = Stack.SLICE  # type: ignore[valid-type]  # as said
+            donor_mode: Stack = Stack.SLICE  # type: ignore[valid-type]  # as said
+
+        assert (Local().port, Redefined().modes()["donor"]) == (5555, "slice")
+        with pytest.raises(ConfigError, match="site_mode"):
+            Redefined(site_mode="sideways")
+
     def test_a_declared_one_has_a_mode_everywhere(self) -> None:
         configs = declare_components("plate", "cycle", donor="separate")
         for make in configs:

@@ -132,20 +132,23 @@ def connect(
         raise ConfigError(f"connect(config={config!r}): it is no configuration and holds none")
     visualizers = []
     for one in kinds:
-        made = visualizer_class(one)
         own = config_for(one, config)
-        if getattr(own, "enabled", True):
-            visualizers.append(
-                made(
-                    visualizer_config=own,
-                    viewer_title=title,
-                    persistent=persistent,
-                    port=port,
-                    host=host,
-                )
-            )
-        else:
+        if not getattr(own, "enabled", True):
             logger.info("nothing is sent to %s: its configuration says enabled=False", one)
+            continue
+        made = visualizer_class(one)
+        # What this process starts just now cannot be found by its connection file yet.
+        visualizer = made.starting(title) if port is None and own is None else None
+        visualizers.append(
+            visualizer
+            or made(
+                visualizer_config=own,
+                viewer_title=title,
+                persistent=persistent,
+                port=port,
+                host=host,
+            )
+        )
     if start:
         _start(visualizers, timeout)
     else:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -115,6 +115,26 @@ class Statistics(NamedTuple):
     reasons: dict[str, int]
     compressed: int
     state: tuple[str, ...]
+
+    @classmethod
+    def total(cls, parts: Iterable[Statistics]) -> Statistics:
+        """Return the sum of several streams' statistics; zeros for none."""
+        found = list(parts)
+        reasons: Counter[str] = Counter()
+        for part in found:
+            reasons.update(part.reasons)
+        return cls(
+            sent=sum(part.sent for part in found),
+            shown=sum(part.shown for part in found),
+            dropped=sum(part.dropped for part in found),
+            failed=sum(part.failed for part in found),
+            pending=sum(part.pending for part in found),
+            bytes_in_flight=sum(part.bytes_in_flight for part in found),
+            rate=sum(part.rate for part in found),
+            reasons=dict(reasons),
+            compressed=sum(part.compressed for part in found),
+            state=tuple(state for part in found for state in part.state),
+        )
 
 
 class _Draft:
@@ -325,7 +345,8 @@ class Stream:
         try:
             region = self._room.reserve(nbytes, deadline, lambda: self._post(parcel))
         except PlaneTooLarge as error:
-            self._fail(str(error))
+            logger.error("a plane cannot be sent: %s", error)
+            self.refuse(1, str(error))
             return None
         except ArenaFull as error:
             self._drop(str(error))
@@ -344,11 +365,11 @@ class Stream:
             for lane in self._lanes:
                 lane.drop(1, reason if lane.wants else self._absence(lane))
 
-    def _fail(self, reason: str) -> None:
-        logger.error("a plane cannot be sent: %s", reason)
+    def refuse(self, planes: int, reason: str) -> None:
+        """Count planes that cannot be sent, as failed at every viewer."""
         with self._lock:
             for lane in self._lanes:
-                lane.account.fail(1, reason)
+                lane.account.fail(planes, reason)
 
     def allocate(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         """Return an array that lies in a slot, to compute straight into.

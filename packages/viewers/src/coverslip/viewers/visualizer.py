@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from coverslip.transport import (
     Clear,
@@ -53,6 +55,10 @@ START_TIMEOUT = 60.0
 _PING_TIMEOUT = 1.0
 _GRACE = 2.0
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+_visualizers: weakref.WeakSet[StreamVisualizer] = weakref.WeakSet()
+"""Those of this process."""
 
 
 class StreamVisualizer:
@@ -122,13 +128,21 @@ class StreamVisualizer:
         self.host = str(_first(host, _get(config, "host"), "localhost"))
         self._wanted_port = _first(port, _get(config, "port"))
         self.replace_layers = bool(_first(replace_layers, _get(config, "replace_layers")))
-        self._lock = threading.RLock()
         self._connection: Connection | None = None
+        self._renew_locks()
         self._launched: Launched | None = None
         """What was launched and has not answered yet."""
         self._unwanted = threading.Event()
         self._starter: threading.Thread | None = None
         self._error: Exception | None = None
+        _visualizers.add(self)
+
+    def _renew_locks(self) -> None:
+        """Make the locks, also in a forked child, where its parent's threads never release them."""
+        self._lock = threading.RLock()
+        """Held by whoever starts or stops the viewer; may take seconds."""
+        self._connecting = threading.Lock()
+        """Guards `_connection`, which the lanes' threads change, too; never held for long."""
 
     # ---- start and stop ---------------------------------------------------------------
 
@@ -185,6 +199,21 @@ class StreamVisualizer:
                 f"it goes on starting, and stop_viewer() ends it"
             )
 
+    @classmethod
+    def starting(cls, title: str | None = None) -> Self | None:
+        """Return the visualizer of this process whose viewer is on its way, of that title if given.
+
+        A second one would find no viewer yet, and start another.
+        """
+        for visualizer in list(_visualizers):
+            if (
+                isinstance(visualizer, cls)
+                and visualizer.presence() is Presence.STARTING
+                and title in {None, visualizer.viewer_title}
+            ):
+                return visualizer
+        return None
+
     def find_viewer(self) -> bool:
         """Take a running viewer that fits, without starting one; whether there was one."""
         with self._lock:
@@ -226,7 +255,8 @@ class StreamVisualizer:
             return
         # Reached as soon as its sockets are bound: planes may come before the window.
         connection = wait_ready(launched, launch_id, deadline - time.monotonic(), state=None)
-        self._connection, self._launched = connection, None
+        with self._connecting:
+            self._connection, self._launched = connection, None
         wait_ready(launched, launch_id, deadline - time.monotonic())
         if self.replace_layers:
             self._clear()
@@ -244,11 +274,12 @@ class StreamVisualizer:
 
     def _adopt(self) -> bool:
         """Take a running viewer, if one fits and answers."""
-        if self._connection is not None and self._answers(self._connection):
+        seen = self._connection
+        if seen is not None and self._answers(seen):
             return True
         for connection in self._candidates():
             if self._answers(connection):
-                self._connection = connection
+                self._connect(seen, connection)
                 if self.replace_layers:
                     self._clear()
                 return True
@@ -266,6 +297,19 @@ class StreamVisualizer:
             )
         ]
         return sorted(found, key=lambda connection: connection.start_time, reverse=True)
+
+    def _connect(self, seen: Connection | None, found: Connection | None) -> Connection | None:
+        """Take `found` unless another thread changed the connection since it was `seen`.
+
+        Returns
+        -------
+        Connection or None
+            The one that holds now.
+        """
+        with self._connecting:
+            if self._connection is seen:
+                self._connection = found
+            return self._connection
 
     def _answers(self, connection: Connection) -> bool:
         return self._ping(connection) is not None
@@ -330,7 +374,7 @@ class StreamVisualizer:
             launched.stop(timeout)
         if starter is not None:
             starter.join(timeout)
-        with self._lock:
+        with self._lock, self._connecting:
             connection, self._connection, self._launched = self._connection, None, None
         if connection is not None:
             stop(connection, timeout=timeout, force=force)
@@ -398,8 +442,8 @@ class StreamVisualizer:
             # Not started from here: somebody may start one meanwhile.
             if self.presence() is Presence.STARTING:
                 return None
-            self._connection = next(iter(self._candidates()), None)
-            return None if self._connection is None else self._connection.endpoint
+            connection = self._connect(None, next(iter(self._candidates()), None))
+            return None if connection is None else connection.endpoint
         if not is_alive(connection.identity):
             successor = next(
                 (
@@ -411,8 +455,8 @@ class StreamVisualizer:
             )
             if successor is None:
                 return None
-            self._connection = connection = successor
-        return connection.endpoint
+            connection = self._connect(connection, successor)
+        return None if connection is None else connection.endpoint
 
     def presence(self) -> Presence:
         """Return what is known of the viewer's process."""
@@ -431,3 +475,12 @@ def _first(*values: Any) -> Any:
 
 def _get(config: Any, field: str) -> Any:
     return None if config is None else getattr(config, field, None)
+
+
+def _renew_after_fork() -> None:
+    for visualizer in list(_visualizers):
+        visualizer._renew_locks()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)

@@ -52,10 +52,21 @@ def config_fields(config: type) -> Mapping[str, _Field]:
 
 @functools.lru_cache(maxsize=256)
 def _fields(config: type) -> Mapping[str, _Field]:
-    hints = get_type_hints(config, include_extras=True)
+    hints = _hints(config)
     return MappingProxyType(
         {field.name: _field(hints[field.name]) for field in dataclasses.fields(config)}
     )
+
+
+def _hints(config: type) -> dict[str, Any]:
+    try:
+        return get_type_hints(config, include_extras=True)
+    except NameError:
+        # Defined within a function, with names that only that knows: what its bases say holds.
+        known: dict[str, Any] = dict.fromkeys(config.__annotations__, Any)
+        for base in reversed(config.__bases__):
+            known |= _hints(base)
+        return known
 
 
 def _field(hint: Any) -> _Field:

@@ -32,6 +32,7 @@ __all__ = [
     "LazyNapariStreamingConfig",
     "Origin",
     "config_for",
+    "config_in_scope",
 ]
 
 C = TypeVar("C", bound=Config)
@@ -96,14 +97,7 @@ class Lazy(Generic[C]):
     def _origin(self, name: str, process: ProcessSettings | None) -> Origin:
         if name in vars(self):
             return Origin(vars(self)[name], "given")
-        for level, config in in_scope(self.concrete):
-            fields = config.given if isinstance(config, Lazy) else vars(config)
-            if name in fields:
-                return Origin(check_value(self.concrete, name, fields[name]), level)
-        found = (process or ProcessSettings.now()).get(self.concrete, name)
-        if found is not None:
-            return Origin(*found)
-        return Origin(default_of(self.concrete.__dataclass_fields__[name]), "default")
+        return _inherited(self.concrete, name, process)
 
     def resolve(self) -> C:
         """Return a configuration with every field as it is now, that inherits no more.
@@ -126,6 +120,35 @@ class Lazy(Generic[C]):
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__qualname__}({given})"
+
+
+def _inherited(config: type[Config], name: str, process: ProcessSettings | None) -> Origin:
+    """Return a field as the scopes, the process or the class have it."""
+    for level, nearest in in_scope(config):
+        fields = nearest.given if isinstance(nearest, Lazy) else vars(nearest)
+        if name in fields:
+            return Origin(check_value(config, name, fields[name]), level)
+    found = (process or ProcessSettings.now()).get(config, name)
+    if found is not None:
+        return Origin(*found)
+    return Origin(default_of(config.__dataclass_fields__[name]), "default")
+
+
+def config_in_scope(config: type[C]) -> C | None:
+    """Return what a configuration of that class is within the scopes, None outside of any.
+
+    Its class is a scope's own where that stands on `config` and has more fields.
+    """
+    found = [one.concrete if isinstance(one, Lazy) else type(one) for _, one in in_scope(config)]
+    if not found:
+        return None
+    own = max([config, *(one for one in found if issubclass(one, config))], key=_depth)
+    process = ProcessSettings.now()
+    return own(**{name: _inherited(own, name, process).value for name in config_fields(own)})
+
+
+def _depth(config: type) -> int:
+    return len(config.__mro__)
 
 
 def config_for(kind: str, holder: object) -> Config | None:

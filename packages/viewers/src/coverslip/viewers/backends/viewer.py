@@ -1,0 +1,217 @@
+"""Streaming backends onto the viewers: one view for each viewer that was used, until `close`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from numpy.typing import ArrayLike
+
+from coverslip.payload import Mode, as_source
+from coverslip.transport import Delivery, TransportError
+from coverslip.viewers.backends.base import PathLike, StreamingBackend
+from coverslip.viewers.backends.batch import Components, Parser, Refusal, images_of
+from coverslip.viewers.config.base import Config
+from coverslip.viewers.config.lazy import config_for, config_in_scope
+from coverslip.viewers.config.streaming import (
+    FijiStreamingConfig,
+    NapariStreamingConfig,
+    StreamingConfig,
+)
+from coverslip.viewers.connect import connect
+from coverslip.viewers.errors import ConfigError, ViewerError
+from coverslip.viewers.look import WORDS, Look, as_words
+from coverslip.viewers.stream import Image, Statistics
+from coverslip.viewers.view import View
+
+__all__ = ["FijiStreamingBackend", "NapariStreamingBackend", "ViewerBackend"]
+
+logger = logging.getLogger(__name__)
+
+
+class ViewerBackend(StreamingBackend):
+    """`StreamingBackend` onto the viewers of one kind. Safe from any thread."""
+
+    kind: ClassVar[str]
+    """The viewer, as `connect` calls it."""
+
+    config: ClassVar[type[StreamingConfig]]
+    """What configures it."""
+
+    def __init__(self) -> None:
+        self._views: dict[tuple[str, int | None], View] = {}
+        self._lock = threading.Lock()
+
+    def save_batch(
+        self,
+        data_list: Sequence[ArrayLike],
+        file_paths: Sequence[PathLike],
+        *,
+        step_name: str | None = None,
+        step_index: int | None = None,
+        components: Components | None = None,
+        parser: Parser = "auto",
+        config: object = None,
+        axes: Sequence[str] | None = None,
+        rgb: bool = False,
+        name: str | None = None,
+        modes: Mapping[str, Mode | str] | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        **kwargs: Any,
+    ) -> None:
+        """Send one image for each path, as one message where they fit.
+
+        What became of them, `flush` and `statistics` say.
+
+        Parameters
+        ----------
+        data_list : sequence of array_like
+            Images, as `View.show` takes them.
+        file_paths : sequence of path-like
+            As many paths. They need not exist: they say what the images are.
+        step_name, step_index : str, int, optional
+            The step that made them.
+        components : mapping, or sequence of mappings, optional
+            What the images are, instead of or beside what their names say: one mapping for all,
+            one for each in order, or one for each path (by path or file name). Wins over the
+            parser.
+        parser : str or callable, default "auto"
+            ``"auto"``, a parser's name, or a function of the path.
+        config : object, optional
+            A configuration, Lazy or not, or an object that holds one. None takes what the
+            pipeline and the step have in `scope`, else nothing.
+        axes, rgb : sequence of str, bool, optional
+            As for `View.show`; each component axis adds planes.
+        name : str, optional
+            The layers' name.
+        modes : mapping of str to str, optional
+            Component modes of this batch, over the `config`'s.
+        host, port : str, int, optional
+            The viewer, over the `config`'s; started when it does not run.
+        on_error : {"raise", "skip"}, default "raise"
+            What becomes of a batch with something that is no image: nothing of it is sent, or
+            that is left out, warned of and counted as failed.
+        **kwargs : object
+            `View.show`'s display settings (``colormap="magenta"``). Other words of the pipeline's
+            context mean nothing here.
+
+        Raises
+        ------
+        ValueError
+            Not as many images as paths, or as component mappings.
+        UnknownParser, ConfigError
+            No parser goes by that name; the configuration is none.
+        NoParserMatches
+            A path that no parser reads and for which no components are given.
+        coverslip.payload.UnsupportedArray
+            Something that cannot be shown. Nothing of the batch was sent.
+        """
+        settings = config_in_scope(self.config) if config is None else self._config(config)
+        if not getattr(settings, "enabled", True):
+            logger.debug("%d images are not sent: enabled=False", len(data_list))
+            return
+        look = Look.of(settings, modes or {})
+        words = {word: kwargs.pop(word) for word in WORDS if word in kwargs}
+        source = as_source(
+            name=name,
+            step_name=step_name,
+            step_index=step_index,
+            modes=look.modes,
+            display=look.with_words(as_words(**words)),
+        )
+        images: list[Image] = []
+        refused: list[Refusal] = []
+        for made in images_of(data_list, file_paths, components, parser=parser, axes=axes, rgb=rgb):
+            if not isinstance(made, Refusal):
+                images += made
+            elif on_error == "raise":
+                raise type(made.error)(f"{made} (nothing of the batch was sent)") from made.error
+            else:
+                refused.append(made)
+        if kwargs:
+            logger.debug("save_batch leaves aside: %s", ", ".join(sorted(kwargs)))
+        stream = self.view(host, port, settings).stream
+        if refused:
+            logger.warning("%d of %d are no images: %s", len(refused), len(data_list), refused[0])
+            stream.refuse(len(refused), "no image, or one whose name no parser reads")
+        stream.send(images, source)
+
+    def _config(self, given: object) -> Config | None:
+        found = config_for(self.kind, given)
+        if found is None:
+            raise ConfigError(
+                f"config={type(given).__name__} is no configuration for {self.kind} and holds none"
+            )
+        return found
+
+    def view(
+        self, host: str | None = None, port: int | None = None, config: Config | None = None
+    ) -> View:
+        """Return the view of a viewer, connecting at first use.
+
+        Parameters
+        ----------
+        host, port : str, int, optional
+            The viewer; None takes the `config`'s, else the one that runs.
+        config : Config, optional
+            How it is started.
+        """
+        if isinstance(config, StreamingConfig):
+            host = config.host if host is None else host
+            port = config.port if port is None else port
+        host = host or "localhost"
+        with self._lock:
+            view = self._views.get((host, port))
+            if view is None:
+                try:
+                    # The pipeline does not wait for a window: planes wait for it instead.
+                    view = connect(self.kind, host=host, port=port, timeout=0, config=config)
+                except (ViewerError, TransportError) as error:
+                    logger.error("no %s viewer can be started: %s", self.kind, error)
+                    view = connect(self.kind, host=host, port=port, start=False, config=config)
+                self._views[host, port] = view
+            return view
+
+    def flush(self, timeout: float = 10.0) -> Delivery:
+        """Wait until what was sent is shown, dropped or failed; see `View.flush`."""
+        deadline = time.monotonic() + timeout
+        found = [view.flush(max(0.0, deadline - time.monotonic())) for view in self._open()]
+        return Delivery(*map(sum, zip(*found, strict=True))) if found else Delivery(0, 0, 0, 0)
+
+    def statistics(self) -> Statistics:
+        """Return the counts without waiting, summed over the viewers; see `View.statistics`."""
+        return Statistics.total(view.statistics() for view in self._open())
+
+    def _open(self) -> list[View]:
+        with self._lock:
+            return list(self._views.values())
+
+    def close(self, linger: float = 5.0) -> None:
+        """Wait up to `linger` seconds for what is under way, and let go of the viewers."""
+        with self._lock:
+            views, self._views = self._views, {}
+        for view in views.values():
+            view.close(linger)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Views stay in their process; another one connects to the same viewers when it saves.
+        return type(self), ()
+
+
+class NapariStreamingBackend(ViewerBackend):
+    """Saves images to napari."""
+
+    kind = "napari"
+    config = NapariStreamingConfig
+
+
+class FijiStreamingBackend(ViewerBackend):
+    """Saves images to Fiji."""
+
+    kind = "fiji"
+    config = FijiStreamingConfig
