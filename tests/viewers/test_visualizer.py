@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +21,13 @@ from tests.waiting import DEADLINE
 class NeverReady(HeadlessVisualizer):
     """Launches a process that never binds a socket."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.launching = threading.Event()
+        """Set once it has chosen a port."""
+
     def _command(self, launch_id: str, log: Path, port: int | None) -> list[str]:
+        self.launching.set()
         return [sys.executable, "-c", "import threading; threading.Event().wait()"]
 
 
@@ -45,10 +54,20 @@ def test_stopped_before_it_answers(runtime_folder: Path) -> None:
         visualizer.wait_for_ready(DEADLINE)
 
 
-def test_one_that_was_not_ready_in_time_can_still_be_stopped(runtime_folder: Path) -> None:
+def test_one_that_was_not_ready_in_time_can_still_be_stopped(
+    runtime_folder: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another program takes the port meanwhile: no reason to start a second process.
+    port = free_port()
+    monkeypatch.setattr(NeverReady, "default_port", port)
     visualizer = NeverReady()
-    with pytest.raises(LaunchError, match="not ready within"):
-        visualizer.start_viewer(timeout=0.5)
+    with socket.socket() as stranger:
+        visualizer.start_viewer(async_mode=True, timeout=2.0)
+        assert visualizer.launching.wait(DEADLINE)
+        stranger.bind(("127.0.0.1", port))
+        stranger.listen()
+        with pytest.raises(LaunchError, match="not ready within"):
+            visualizer.wait_for_ready(DEADLINE)
     visualizer.stop_viewer(DEADLINE)
 
 

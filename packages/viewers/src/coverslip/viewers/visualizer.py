@@ -233,7 +233,10 @@ class StreamVisualizer:
             except LaunchError:
                 if unwanted.is_set() or (reuse and self._adopt()):
                     return
-                if port == self._wanted_port or port_holder(self.default_port) is None:
+                launched = self._launched
+                # One that runs on was slow and not robbed of its port: no second one beside it.
+                ended = launched is not None and launched.poll() is not None
+                if not ended or port == self._wanted_port or port_holder(self.default_port) is None:
                     raise
                 self._launch(None, deadline, unwanted)
         except Exception as error:
