@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from coverslip.transport import list_connections, stop
+from coverslip.viewers import kinds
 from coverslip.viewers.cli.app import main
 from tests.viewers.cli.program import Command, Ended, QuietVisualizer
 
@@ -37,9 +37,7 @@ def command(
 def no_window(monkeypatch: pytest.MonkeyPatch, runtime_folder: Path) -> Iterator[None]:
     """Let commands start viewers that draw nothing; end those that are there after the test."""
     where = f"{QuietVisualizer.__module__}:{QuietVisualizer.__name__}"
-    # By name: the package has a function of the module's name.
-    kinds = importlib.import_module("coverslip.viewers.connect")._KINDS
-    monkeypatch.setitem(kinds, "napari", where)
+    monkeypatch.setitem(kinds._OURS, "napari", where)
     yield
     for connection in list_connections():
         os.kill(connection.pid, signal.SIGCONT)

@@ -34,7 +34,7 @@ from coverslip.viewers.config import (
     declare_components,
     scope,
 )
-from coverslip.viewers.connect import connect, viewer_kinds, visualizer_class
+from coverslip.viewers.connect import connect
 from coverslip.viewers.errors import (
     ConfigError,
     NoDisplay,
@@ -47,6 +47,7 @@ from coverslip.viewers.errors import (
     ViewerGone,
 )
 from coverslip.viewers.fiji import FijiStreamVisualizer
+from coverslip.viewers.kinds import viewer_kinds, visualizer_class
 from coverslip.viewers.messages import LayerInfo, PlaneInfo
 from coverslip.viewers.napari import NapariStreamVisualizer
 from coverslip.viewers.rois import write_rois

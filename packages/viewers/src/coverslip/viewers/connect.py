@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -12,41 +11,15 @@ from coverslip.payload import Mode
 from coverslip.transport import Endpoint
 from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.scope import configs_in
-from coverslip.viewers.errors import ConfigError, UnknownViewer
+from coverslip.viewers.errors import ConfigError
+from coverslip.viewers.kinds import visualizer_class
 from coverslip.viewers.remote import RemoteVisualizer, read_line
 from coverslip.viewers.view import View
 from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
-__all__ = ["connect", "visualizer_class", "viewer_kinds"]
+__all__ = ["connect"]
 
 logger = logging.getLogger(__name__)
-
-_KINDS = {
-    "napari": "coverslip.viewers.napari:NapariStreamVisualizer",
-    "fiji": "coverslip.viewers.fiji:FijiStreamVisualizer",
-}
-
-
-def viewer_kinds() -> tuple[str, ...]:
-    """Return the names that `connect` takes."""
-    return tuple(sorted(_KINDS))
-
-
-def visualizer_class(kind: str) -> type[StreamVisualizer]:
-    """Return the visualizer of a viewer kind.
-
-    Raises
-    ------
-    UnknownViewer
-        No kind goes by that name; the message lists those that there are.
-    """
-    try:
-        module, name = _KINDS[kind].split(":")
-    except KeyError:
-        known = ", ".join(viewer_kinds())
-        raise UnknownViewer(f"there is no viewer {kind!r}; there are: {known}") from None
-    found: type[StreamVisualizer] = getattr(importlib.import_module(module), name)
-    return found
 
 
 def connect(

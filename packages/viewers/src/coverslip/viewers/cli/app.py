@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import logging
 import os
 import sys
@@ -45,13 +44,6 @@ connections = typer.Typer(no_args_is_help=True, help="How pipelines elsewhere re
 app.add_typer(connections, name="connection")
 
 _FIJI_VARIABLE = "COVERSLIP_FIJI"
-
-
-class Viewer(enum.StrEnum):
-    """What shows the planes."""
-
-    napari = "napari"
-    fiji = "fiji"
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -98,7 +90,12 @@ Connection = Annotated[
         "what stands on a command line: a file is safer.",
     ),
 ]
-Kind = Annotated[Viewer, typer.Option("--viewer", help="What shows the planes.")]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--viewer", metavar="NAME", help="What shows the planes: napari, fiji, or a plugin's."
+    ),
+]
 Fiji = Annotated[
     str | None,
     typer.Option(
@@ -143,7 +140,7 @@ def options(
 
 @app.command(epilog=STATUS)
 def demo(
-    viewer: Kind = Viewer.napari,
+    viewer: Kind = "napari",
     fiji: Fiji = None,
     screenshot: Shot = None,
     close: Annotated[
@@ -157,7 +154,7 @@ def demo(
     from coverslip.viewers.cli.demo import run_demo
 
     _prefer(fiji)
-    done = run_demo(screenshot, viewer=viewer.value, close=close, rate=rate)
+    done = run_demo(screenshot, viewer=viewer, close=close, rate=rate)
     raise typer.Exit(0 if done else FAILED)
 
 
@@ -169,7 +166,7 @@ def view(
     level: Level = None,
     port: Port = None,
     connection: Connection = None,
-    viewer: Kind = Viewer.napari,
+    viewer: Kind = "napari",
     fiji: Fiji = None,
     screenshot: Shot = None,
     json: Json = False,
@@ -188,7 +185,7 @@ def view(
         parser,
         pattern,
         level=level,
-        viewer=viewer.value,
+        viewer=viewer,
         port=port,
         connection=connection,
         screenshot=screenshot,
@@ -217,7 +214,7 @@ def parse(
 
 @app.command(epilog=STATUS)
 def launch(
-    viewer: Kind = Viewer.napari,
+    viewer: Kind = "napari",
     bind: Annotated[
         str | None,
         typer.Option(
@@ -236,7 +233,7 @@ def launch(
     from coverslip.viewers.cli.connection import run_launch
 
     _prefer(fiji)
-    run_launch(viewer.value, bind=bind, port=port, title=title)
+    run_launch(viewer, bind=bind, port=port, title=title)
 
 
 @connections.command(epilog=STATUS)

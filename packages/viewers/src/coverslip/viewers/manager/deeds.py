@@ -20,7 +20,7 @@ from coverslip.transport import (
     request,
     stop,
 )
-from coverslip.viewers.connect import visualizer_class
+from coverslip.viewers.kinds import visualizer_class
 from coverslip.viewers.manager.roster import ViewerState
 from coverslip.viewers.messages import RaiseWindow
 

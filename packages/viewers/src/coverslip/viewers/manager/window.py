@@ -24,8 +24,8 @@ from PyQt6.QtWidgets import (
 )
 
 from coverslip.transport import TransportError
-from coverslip.viewers.connect import viewer_kinds
 from coverslip.viewers.errors import ViewerError
+from coverslip.viewers.kinds import viewer_kinds
 from coverslip.viewers.manager import deeds
 from coverslip.viewers.manager.jobs import Jobs
 from coverslip.viewers.manager.launching import LaunchDialog, Wanted
