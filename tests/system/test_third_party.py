@@ -1,4 +1,4 @@
-"""A viewer from a package of its own: installed, found by its name, started, sent the real plate."""
+"""A viewer from a package of its own: installed, found by name, started, sent the real plate."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Iterator
 
 from coverslip.transport import CONTROL_OFFSET, list_connections, port_holder
-from coverslip.viewers.connect import viewer_kinds, visualizer_class
 from coverslip.viewers.doctor.finding import Finding, State
+from coverslip.viewers.kinds import viewer_kinds, visualizer_class
 
 __all__ = ["check_ports"]
 
