@@ -20,7 +20,7 @@ from coverslip.transport import (
     ping,
 )
 from coverslip.viewers.cli import report
-from coverslip.viewers.connect import visualizer_class
+from coverslip.viewers.kinds import visualizer_class
 
 __all__ = ["run_launch", "run_show"]
 
