@@ -15,8 +15,8 @@ from coverslip.payload import UnsupportedArray
 from coverslip.viewers import NapariStreamingConfig, StreamingConfig, scope
 from coverslip.viewers.backends import ViewerBackend
 from coverslip.viewers.config import LazyNapariStreamingConfig
-from coverslip.viewers.connect import _KINDS
 from coverslip.viewers.errors import ConfigError, NoParserMatches, UnknownParser
+from coverslip.viewers.kinds import _OURS
 from tests.viewers.headless import HeadlessVisualizer, driving
 from tests.viewers.test_view import First, HeadlessConfig
 
@@ -37,7 +37,7 @@ def server(
     runtime_folder: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[First]:
     kind = f"{HeadlessVisualizer.__module__}:HeadlessVisualizer"
-    monkeypatch.setitem(_KINDS, "headless", kind)
+    monkeypatch.setitem(_OURS, "headless", kind)
     with driving(First(port=free_port())) as running:
         yield running
 
@@ -217,7 +217,7 @@ def test_with_no_viewer_the_pipeline_goes_on_and_all_is_counted(
 ) -> None:
     # A viewer on another machine cannot be started from here: that is logged, not raised.
     kind = f"{HeadlessVisualizer.__module__}:HeadlessVisualizer"
-    monkeypatch.setitem(_KINDS, "headless", kind)
+    monkeypatch.setitem(_OURS, "headless", kind)
     backend = HeadlessBackend()
     with caplog.at_level(logging.ERROR):
         backend.save_batch(IMAGES, PATHS, host="192.0.2.1")
