@@ -240,3 +240,53 @@ def test_five_thousand_outlines_are_shown(bench: Bench) -> None:
     bench.view.shapes(list(centres + circle))
     bench.settle()
     assert bench.macro("return '' + Overlay.size") == "5000"
+
+
+MANAGED = """
+found = "";
+for (i = 0; i < RoiManager.size; i++) {
+    RoiManager.select(i);
+    Roi.getPosition(c, z, t);
+    found = found + Roi.getName + " " + c + " " + z + " " + t + ";";
+}
+run("Select None");
+return found;
+"""
+
+
+def test_the_roi_manager_gets_them_on_request_once_and_they_stay_at_their_places(
+    bench: Bench,
+) -> None:
+    for step, z, t in itertools.product(("raw", "blur"), (2, 3), (1, 2)):
+        bench.show(PLANE, step_name=step, z_index=z, timepoint=t)
+    roi = roifile.ImagejRoi.frompoints(SQUARE[:, ::-1].astype(np.float32), name="nucleus")
+    try:
+        bench.view.rois([roi], roi_manager=True, z_index=3, timepoint=2)
+        bench.settle()
+        assert bench.macro("return '' + Overlay.size") == "0"
+        assert bench.macro(MANAGED) == "nucleus 0 2 2;"
+        for step in ("raw", "blur"):
+            bench.show(PLANE, step_name=step, z_index=1, timepoint=0)
+        bench.settle()
+        assert bench.macro(MANAGED) == "nucleus 0 3 3;"
+        bench.view.rois([], roi_manager=True, z_index=3, timepoint=2)
+        bench.settle()
+        assert bench.macro("return '' + RoiManager.size") == "0"
+    finally:
+        bench.macro(
+            "roiManager('reset'); if (isOpen('ROI Manager')) { selectWindow('ROI Manager'); "
+            "run('Close'); }"
+        )
+
+
+def test_outlines_have_the_colour_that_they_ask_for(bench: Bench) -> None:
+    bench.show(PLANE)
+    bench.view.shapes([SQUARE], name="a", colormap="#ff8000")
+    bench.view.shapes([SQUARE], name="b", colormap="cyan", opacity=0.5)
+    bench.view.shapes([SQUARE], name="c")
+    bench.settle()
+    look = "Overlay.activateSelection(parseInt(getArgument())); return '' + Roi.getStrokeColor"
+    colors = [bench.view.run_macro(look, number).casefold() for number in "012"]
+    bench.macro("run('Select None')")
+    assert colors[:2] == ["#ff8000", "#8000ffff"]
+    assert colors[2] in {"none", "yellow"}

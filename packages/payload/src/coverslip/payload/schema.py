@@ -89,6 +89,7 @@ class Display(Struct, frozen=True, omit_defaults=True):
     neighbours on an axis (``y``, ``x`` or a component), in `unit`. `pad` shows planes of several
     sizes in one layer, each in the corner of the largest; otherwise each size has a layer of its
     own. `dimensions` puts a component on an axis of a hyperstack, for a viewer that has such axes.
+    `roi_manager` puts outlines into ImageJ's ROI Manager instead of over the image.
     """
 
     colormap: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
@@ -103,6 +104,7 @@ class Display(Struct, frozen=True, omit_defaults=True):
     dimensions: Annotated[dict[_Name, Literal["c", "z", "t"]], Meta(max_length=32)] = field(
         default_factory=dict
     )
+    roi_manager: bool = False
 
 
 def check_display(display: Display) -> None:

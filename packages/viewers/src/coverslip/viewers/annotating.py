@@ -183,6 +183,8 @@ class Annotating(ABC):
         ----------
         regions : path, bytes, roifile.ImagejRoi, or iterable of the last two
             A ``.roi`` or ``.zip`` file, or what was read from one.
+        roi_manager : bool, default False
+            Into ImageJ's ROI Manager instead of over the image.
         name, step_name, step_index, origin, **components
             As for `show`.
 

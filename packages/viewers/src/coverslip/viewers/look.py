@@ -19,7 +19,15 @@ __all__ = ["Look", "Spelling", "WORDS", "as_words"]
 
 logger = logging.getLogger(__name__)
 
-WORDS: Final = ("colormap", "contrast_limits", "opacity", "blending", "scale", "unit")
+WORDS: Final = (
+    "colormap",
+    "contrast_limits",
+    "opacity",
+    "blending",
+    "scale",
+    "unit",
+    "roi_manager",
+)
 """The display settings that a call may give."""
 
 
@@ -57,6 +65,7 @@ def as_words(
     blending: str | None = None,
     scale: Mapping[str, float] | None = None,
     unit: str | None = None,
+    roi_manager: bool | None = None,
 ) -> dict[str, Any]:
     """Return the display settings that a call gives, as plain values.
 
@@ -80,6 +89,8 @@ def as_words(
         words["scale"] = with_short_names(steps)
     if unit is not None:
         words["unit"] = str(unit)
+    if roi_manager is not None:
+        words["roi_manager"] = bool(roi_manager)
     return words
 
 

@@ -36,7 +36,7 @@ _DRAWN_AS: Final = {
 
 
 def outlines_of(
-    kind: str, along: tuple[str, ...], table: Table, components: Components
+    kind: str, along: tuple[str, ...], table: Table, components: Components, stroke: Any = None
 ) -> list[Outline]:
     """Return what a table is drawn as.
 
@@ -50,30 +50,36 @@ def outlines_of(
         As `coverslip.payload.annotations` has it, checked.
     components
         Those that the whole of it has.
+    stroke
+        A `java.awt.Color` for all of it; None leaves each its own.
 
     Raises
     ------
     coverslip.payload.InvalidMessage
         A ``.roi`` record that is none; then nothing of the table is drawn.
     """
+    outlines = list(_outlines(kind, along, table, components))
+    if stroke is not None:
+        for outline in outlines:
+            outline.roi.setStrokeColor(stroke)
+    return outlines
+
+
+def _outlines(
+    kind: str, along: tuple[str, ...], table: Table, components: Components
+) -> Iterator[Outline]:
     if kind == "rois":
-        return [
-            Outline(roi, components, rois.spot_of(roi))
-            for roi in map(rois.roi_of, roi_records(table))
-        ]
-    if kind == "shapes":
-        return [
-            Outline(
-                _DRAWN_AS[shape.type](shape.vertices),
-                {**components, **_values(along, shape.along)},
-            )
-            for shape in shapes_of(table)
-        ]
-    points = [
-        Outline(rois.points(group), {**components, **place})
-        for place, group in _together(along, table)
-    ]
-    return [*_ways(table, components), *points] if kind == "tracks" else points
+        for roi in map(rois.roi_of, roi_records(table)):
+            yield Outline(roi, components, rois.spot_of(roi))
+    elif kind == "shapes":
+        for shape in shapes_of(table):
+            place = {**components, **_values(along, shape.along)}
+            yield Outline(_DRAWN_AS[shape.type](shape.vertices), place)
+    else:
+        if kind == "tracks":
+            yield from _ways(table, components)
+        for own, group in _together(along, table):
+            yield Outline(rois.points(group), {**components, **own})
 
 
 def _ways(table: Table, components: Components) -> Iterator[Outline]:

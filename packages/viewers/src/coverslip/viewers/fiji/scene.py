@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from coverslip.payload import TABLES, Layer, LayerKey, Placement, Projection, Value
+from coverslip.payload import TABLES, Display, Layer, LayerKey, Placement, Projection, Value
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.colors import ChannelColors
 from coverslip.viewers.fiji.annotations import outlines_of
 from coverslip.viewers.fiji.channels import ChannelLooks
+from coverslip.viewers.fiji.java import class_of
 from coverslip.viewers.fiji.luts import Shelf
 from coverslip.viewers.fiji.overlay import Outline
 from coverslip.viewers.fiji.pixels import JavaPixels
@@ -33,6 +34,7 @@ _MANY = 64
 
 
 _Place = tuple[tuple[str, Value], ...]
+_Key = tuple[LayerKey, _Place]
 
 
 class _Annotated(NamedTuple):
@@ -40,6 +42,7 @@ class _Annotated(NamedTuple):
 
     components: Mapping[str, Value]
     outlines: list[Outline]
+    to_manager: bool
 
 
 class Scene:
@@ -62,6 +65,8 @@ class Scene:
         self._outlines: dict[LayerKey, dict[_Place, _Annotated]] = {}
         """What lies over windows, those that are yet to be opened too."""
         self._replacements: dict[LayerKey, str] = {}
+        self._managed: dict[_Key, HyperstackWindow] = {}
+        """The window whose axes give the ROI Manager's outlines their positions."""
         self._collisions = Burst(logger, "plane(s) replaced one of another step or output")
         self._misfits = Burst(logger, "plane(s) asked for other axes than their window has")
 
@@ -87,7 +92,11 @@ class Scene:
     def _annotate(self, placement: Placement, table: NDArray[Any], origin: str) -> None:
         # First: a table that cannot be drawn is not there either.
         outlines = outlines_of(
-            placement.layer.kind, placement.layer.along, table, placement.components
+            placement.layer.kind,
+            placement.layer.along,
+            table,
+            placement.components,
+            self._stroke(placement.display),
         )
         self.projection.insert(placement, table, origin)
         layer, place = placement.layer, tuple(placement.coordinates.items())
@@ -97,12 +106,31 @@ class Scene:
             self._replacements[layer] = placement.replace
             gone = [old for old in groups if old != place]
             groups.clear()
-        groups[place] = _Annotated(placement.components, outlines)
+        groups[place] = _Annotated(
+            placement.components, outlines, to_manager=placement.display.roi_manager
+        )
         for window in self._windows.values():
-            if _over(placement.components, window.layer):
-                for old in gone:
-                    window.annotate((layer, old), ())
-                window.annotate((layer, place), outlines)
+            for old in gone:
+                window.annotate((layer, old), ())
+            self._lay(window, (layer, place), groups[place])
+
+    def _stroke(self, display: Display) -> Any:
+        """Return the colour that outlines ask for, None for ImageJ's own."""
+        lut = None if display.colormap is None else self._shelf.find(display.colormap)
+        if lut is None:
+            return None
+        colors = bytes(lut.getBytes())  # 256 reds, then greens, then blues
+        alpha = 1.0 if display.opacity is None else display.opacity
+        return class_of("java.awt.Color")(*colors[255::256], round(alpha * 255))
+
+    def _lay(self, window: HyperstackWindow, key: _Key, annotated: _Annotated) -> None:
+        """Put outlines over a window, if they belong there."""
+        if not _over(annotated.components, window.layer):
+            return
+        # There is one ROI Manager for all windows: each outline is in it once.
+        if annotated.to_manager and self._managed.setdefault(key, window) is not window:
+            return
+        window.annotate(key, annotated.outlines, to_manager=annotated.to_manager)
 
     def _open(self, layer: Layer, layout: Layout, placement: Placement) -> HyperstackWindow:
         stack = Hyperstack(layer, layout, self._pixels)
@@ -111,9 +139,8 @@ class Scene:
         looks = ChannelLooks(self._colors, self._shelf, rgb=key.rgb, labels=key.kind == "labels")
         window = self._windows[key] = HyperstackWindow(stack, looks)
         for kind, groups in self._outlines.items():
-            for place, (components, outlines) in groups.items():
-                if _over(components, layer):
-                    window.annotate((kind, place), outlines)
+            for place, annotated in groups.items():
+                self._lay(window, (kind, place), annotated)
         if len(self._windows) == _MANY:
             logger.warning(
                 "%d windows: give a component the mode stack (%s make windows now)",
@@ -128,6 +155,7 @@ class Scene:
             if window.closed or window.theirs:
                 # Its memory is free when ImageJ lets go; the next plane opens a new window.
                 del self._windows[key]
+                self._managed = {one: by for one, by in self._managed.items() if by is not window}
                 self.projection.remove(window.layer)
 
     def paint(self) -> None:
@@ -152,6 +180,7 @@ class Scene:
         self._windows.clear()
         self._outlines.clear()
         self._replacements.clear()
+        self._managed.clear()
         self.projection.clear()
 
 
