@@ -58,6 +58,41 @@ def test_int64_beyond_what_float64_holds_is_counted() -> None:
     assert "1 of 1" in convert(np.array([[2**53 + 1]]), rgb=False).lost
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64, np.uint64])
+def test_the_ends_of_a_type_neither_wrap_nor_pass_for_exact(dtype: Any) -> None:
+    info = np.iinfo(dtype)
+    held, lost = convert(np.array([[info.min, info.max]], dtype), rgb=False)
+    # The lowest is a power of two or zero; the highest is rounded up to one.
+    assert held.tolist() == [[float(info.min), 2.0 ** int(info.max).bit_length()]]
+    assert "1 of 2" in lost
+
+
+def test_whole_numbers_that_fit_are_not_warned_of_however_large() -> None:
+    assert convert(np.array([[2**60, -(2**62), 3 * 2**50]]), rgb=False).lost == ""
+    assert "1 of 1" in convert(np.array([[2**60 + 1]]), rgb=False).lost
+
+
+def test_what_becomes_infinite_is_said() -> None:
+    held, lost = convert(np.array([[1e300, -1e300, 0.1, 0.5]]), rgb=False)
+    assert held[0, :2].tolist() == [np.inf, -np.inf]
+    assert "3 of 4 pixels were rounded, 2 of them to infinity" in lost
+
+
+@pytest.mark.parametrize(
+    ("pixel", "dtype", "packed", "lost"),
+    [
+        ((-0.5, np.nan, 7.0), np.float32, 0xFF0000FF, "3 of 3 values lay outside of 0 to 1"),
+        ((-5, 0, 127), np.int8, 0xFF0000FF, "1 of 3 values lay outside of 0 to 127"),
+    ],
+)
+def test_colours_outside_of_their_span_are_counted(
+    pixel: tuple[Any, ...], dtype: Any, packed: int, lost: str
+) -> None:
+    held, said = convert(np.array([[pixel]], dtype), rgb=True)
+    assert held.tolist() == [[packed]]
+    assert lost in said
+
+
 def test_nan_and_infinity_stay() -> None:
     held, lost = convert(np.array([[np.nan, np.inf, -np.inf]]), rgb=False)
     assert np.isnan(held[0, 0])

@@ -42,15 +42,15 @@ def outlines_of(
 
     Parameters
     ----------
-    kind
+    kind : str
         ``"points"``, ``"shapes"``, ``"tracks"`` or ``"rois"``.
-    along
+    along : tuple of str
         The components that its rows give by themselves.
-    table
+    table : ndarray
         As `coverslip.payload.annotations` has it, checked.
-    components
+    components : mapping of str to value
         Those that the whole of it has.
-    stroke
+    stroke : object
         A `java.awt.Color` for all of it; None leaves each its own.
 
     Raises

@@ -46,10 +46,10 @@ class Lengths(NamedTuple):
 
         Parameters
         ----------
-        display
+        display : Display
             Its `scale` by axis: ``y``, ``x`` and components; its `unit`, of the lengths or, if it
             is one, of time.
-        layout
+        layout : Layout
             Which components stand on the window's axes.
         """
         scale = display.scale

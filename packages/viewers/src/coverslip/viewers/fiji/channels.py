@@ -24,13 +24,13 @@ class ChannelLooks:
 
     Parameters
     ----------
-    colors
+    colors : ChannelColors
         What colour a channel has by its name, for all windows.
-    shelf
+    shelf : Shelf
         The LUTs that there are.
-    rgb
+    rgb : bool
         The planes are colour: there is nothing to look after.
-    labels
+    labels : bool
         The planes are label images.
     """
 
@@ -64,13 +64,13 @@ class ChannelLooks:
 
         Parameters
         ----------
-        channel
+        channel : tuple of value
             Its values on the C axis.
-        stain
+        stain : value or None
             The one of them that says which colour it has; None for gray.
-        limits
+        limits : tuple of float, or None
             The contrast that it asks for, or that its pixels do.
-        display
+        display : Display
             What its source asks for.
         """
         self._stains.setdefault(channel, stain)

@@ -79,7 +79,7 @@ def choose(asked: str | None = None) -> Choice:
 
     Parameters
     ----------
-    asked
+    asked : str or None
         A Fiji or ImageJ folder, or a Maven endpoint; None takes ``COVERSLIP_FIJI``.
 
     Raises

@@ -31,11 +31,11 @@ def show_gateway(gateway: Any, stopped: threading.Event, timeout: float) -> None
 
     Parameters
     ----------
-    gateway
+    gateway : object
         What `imagej.init` returned.
-    stopped
+    stopped : threading.Event
         Ends the wait.
-    timeout
+    timeout : float
         Seconds, after which it is a `TimeoutError`.
     """
     gateway.ui().showUI()
@@ -50,9 +50,9 @@ class Desktop:
 
     Parameters
     ----------
-    pixels
+    pixels : JavaPixels
         Makes blank planes.
-    title
+    title : str
         Of the main window.
     """
 

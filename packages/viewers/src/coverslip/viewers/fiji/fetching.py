@@ -72,7 +72,7 @@ def fetched_jar(endpoint: str) -> Path | None:
 
     Parameters
     ----------
-    endpoint
+    endpoint : str
         With its version, such as ``net.imagej:ij:1.54p``: a jar that depends on nothing.
     """
     jar = _place_of(endpoint)

@@ -106,9 +106,9 @@ def start(choice: Choice, heap: int) -> Any:
 
     Parameters
     ----------
-    choice
+    choice : Choice
         From `choose`.
-    heap
+    heap : int
         Bytes that the Java heap may grow to.
 
     Returns

@@ -72,7 +72,7 @@ def lut_names(folder: Path | None = None) -> tuple[str, ...]:
 
     Parameters
     ----------
-    folder
+    folder : Path or None
         A Fiji or ImageJ folder; None takes the one that ``COVERSLIP_FIJI`` names, else the Fiji
         that is installed, else none.
 
@@ -97,9 +97,9 @@ def best_name(name: str, offered: Iterable[str]) -> str | None:
 
     Parameters
     ----------
-    name
+    name : str
         In any case, with any punctuation.
-    offered
+    offered : iterable of str
         What there is.
 
     Returns

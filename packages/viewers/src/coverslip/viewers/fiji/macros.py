@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future
+from functools import partial
 
 from coverslip.transport import Refused, Reply
 from coverslip.viewers.fiji.java import class_of
@@ -37,12 +38,16 @@ class Macros:
 
     def _run(self, request: RunMacro, answer: Future[Reply]) -> None:
         try:
-            answer.set_result(MacroResult(text=_interpret(request)))
+            reply = MacroResult(text=_interpret(request))
         except Exception as error:
             logger.info("a macro failed", exc_info=True)
-            answer.set_exception(Refused(f"the macro failed: {error}"))
-        finally:
-            self._busy.release()
+            failure = Refused(f"the macro failed: {error}")
+            settle = partial(answer.set_exception, failure)
+        else:
+            settle = partial(answer.set_result, reply)
+        # First: whoever has the answer may ask for the next macro at once.
+        self._busy.release()
+        settle()
 
 
 def _interpret(request: RunMacro) -> str:

@@ -59,13 +59,13 @@ class WindowOverlay:
 
         Parameters
         ----------
-        key
+        key : Hashable
             What the outlines are of, such as a step and its components.
-        outlines
+        outlines : sequence of Outline
             None take the old ones away.
-        imp
+        imp : object
             The window's image.
-        to_manager
+        to_manager : bool
             Into the ROI Manager instead of the overlay.
         """
         old = self._groups.pop(key, None)

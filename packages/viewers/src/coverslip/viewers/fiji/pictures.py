@@ -21,7 +21,7 @@ def picture_of(windows: list[Any]) -> bytes:
 
     Parameters
     ----------
-    windows
+    windows : list of object
         `java.awt.Frame` objects; those that are not on screen are left out.
     """
     shown = [window for window in windows if window is not None and window.isShowing()]

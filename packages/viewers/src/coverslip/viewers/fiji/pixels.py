@@ -49,9 +49,9 @@ def convert(view: NDArray[Any], *, rgb: bool) -> Converted:
 
     Parameters
     ----------
-    view
+    view : ndarray
         ``(y, x)`` of any real dtype, or ``(y, x, 3 | 4)`` when `rgb`.
-    rgb
+    rgb : bool
         The last axis is colour.
     """
     if rgb:
@@ -65,20 +65,27 @@ def convert(view: NDArray[Any], *, rgb: bool) -> Converted:
         single = view.astype("<f4")
     if kind.itemsize <= 2:
         return Converted(single, "")
-    # Compared in float64: an int64 that float64 cannot hold either is lost all the same.
-    wide = view.astype(np.float64)
-    same = wide == single
+    return Converted(single, _lost_in_single(view, single, kind))
+
+
+def _lost_in_single(view: NDArray[Any], single: NDArray[np.float32], kind: np.dtype[Any]) -> str:
+    """Return what float32 has no room for, in words; each pixel is compared exactly."""
+    infinite = 0
     if kind.kind == "f":
-        same |= np.isnan(wide)
-    elif kind.itemsize > 4:
-        same &= np.abs(wide) < 2.0**53
+        same = (view == single) | np.isnan(view)
+        infinite = int(np.count_nonzero(np.isinf(single) & np.isfinite(view)))
+    else:
+        bounds = np.iinfo(kind)
+        # Back to whole numbers, since float64 has no room for 64 bits either. float32 may have
+        # been rounded up to one more than the largest, which would wrap.
+        inside = (single >= bounds.min) & (single < 2.0 ** (bounds.bits - (kind.kind == "i")))
+        same = inside & (np.where(inside, single, 0).astype(kind) == view)
     changed = int(view.size - np.count_nonzero(same))
     if not changed:
-        return Converted(single, "")
-    return Converted(
-        single,
+        return ""
+    return (
         f"{kind.name} does not fit ImageJ's 32-bit float: {changed:,} of {view.size:,} pixels "
-        f"were rounded",
+        f"were rounded" + (f", {infinite:,} of them to infinity" if infinite else "")
     )
 
 
@@ -89,18 +96,27 @@ def _convert_rgb(view: NDArray[Any]) -> Converted:
         colors = view.astype(np.uint8) * np.uint8(255)
     elif view.dtype.kind == "f":
         # Colours of floats are 0 to 1 in napari, matplotlib and scikit-image alike.
-        colors = np.rint(np.clip(np.nan_to_num(view), 0, 1) * 255).astype(np.uint8)
+        inside = np.clip(np.nan_to_num(view), 0, 1)
+        colors = np.rint(inside * 255).astype(np.uint8)
         lost.append(f"RGB of {view.dtype.name} was rounded to 8 bit a colour")
+        lost += _outside(view, inside, "0 to 1")
     elif view.dtype.itemsize > 1 or view.dtype.kind == "i":
         top = np.iinfo(view.dtype).max
-        colors = (np.maximum(view, 0).astype(np.float64) * (255 / top)).astype(np.uint8)
+        inside = np.maximum(view, 0)
+        colors = (inside.astype(np.float64) * (255 / top)).astype(np.uint8)
         lost.append(f"RGB of {view.dtype.name} was scaled to 8 bit a colour")
+        lost += _outside(view, inside, f"0 to {top}")
     if colors.shape[2] == 4 and not (colors[..., 3] == 255).all():
         lost.append("ImageJ's RGB has no transparency")
     packed = np.full(view.shape[:2], _OPAQUE, _RGB_DTYPE)
     for channel, shift in ((0, 16), (1, 8), (2, 0)):
         packed |= colors[..., channel].astype(_RGB_DTYPE) << np.uint32(shift)
     return Converted(packed, "; ".join(lost))
+
+
+def _outside(view: NDArray[Any], inside: NDArray[Any], span: str) -> list[str]:
+    count = int(np.count_nonzero(view != inside))
+    return [f"{count:,} of {view.size:,} values lay outside of {span}"] if count else []
 
 
 class JavaPlane:
@@ -169,9 +185,9 @@ class JavaPixels:
 
         Parameters
         ----------
-        view
+        view : ndarray
             ``(y, x)``, or ``(y, x, 3 | 4)`` when `rgb`; read-only will do.
-        rgb
+        rgb : bool
             The last axis is colour.
         """
         pixels, lost = convert(view, rgb=rgb)

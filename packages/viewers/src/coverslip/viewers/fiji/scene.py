@@ -50,9 +50,9 @@ class Scene:
 
     Parameters
     ----------
-    pixels
+    pixels : JavaPixels
         Makes blank planes.
-    shelf
+    shelf : Shelf
         The LUTs that there are.
     """
 

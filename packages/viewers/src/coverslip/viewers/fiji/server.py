@@ -66,11 +66,11 @@ class FijiViewerServer(StandaloneServer):
 
     Parameters
     ----------
-    fiji
+    fiji : str or None
         A Fiji or ImageJ folder, or a Maven endpoint; None leaves it to `choose`.
-    heap
+    heap : int or None
         Bytes that the Java heap may grow to; None for half of the machine's memory.
-    allow_macros
+    allow_macros : bool
         Run the macros that clients send.
     **options
         `ZMQServer`'s.

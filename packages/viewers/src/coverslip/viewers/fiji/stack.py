@@ -54,9 +54,9 @@ class Layout(NamedTuple):
 
         Parameters
         ----------
-        placement
+        placement : Placement
             Its axes and their modes: SLICE is C; of STACK, z_index is Z and the rest T.
-        dimensions
+        dimensions : mapping of str to {"c", "z", "t"}, optional
             The axes that the plane's source chose itself.
         """
         chosen = dimensions or {}
@@ -80,11 +80,11 @@ class Hyperstack:
 
     Parameters
     ----------
-    layer
+    layer : Layer
         Where the planes are kept; each stands for a Java array.
-    layout
+    layout : Layout
         Where its axes stand.
-    pixels
+    pixels : JavaPixels
         Makes the blank plane.
     """
 

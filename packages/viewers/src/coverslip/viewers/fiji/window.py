@@ -31,9 +31,9 @@ class HyperstackWindow:
 
     Parameters
     ----------
-    hyperstack
+    hyperstack : Hyperstack
         Its planes; at least one was put.
-    looks
+    looks : ChannelLooks
         LUTs and contrast of its channels.
     """
 
@@ -81,13 +81,13 @@ class HyperstackWindow:
 
         Parameters
         ----------
-        coordinates
+        coordinates : dict of str to value
             Its value on each axis of the layer.
-        limits
+        limits : tuple of float, or None
             What contrast it asks for.
-        display
+        display : Display
             What its source asks for.
-        replace
+        replace : str
             Which replacement it belongs to: the first plane of one empties the window.
         """
         stack = self.hyperstack
