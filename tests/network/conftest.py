@@ -20,16 +20,16 @@ DEADLINE = 60.0
 class Remote:
     """A viewer there and a pipeline here, which does as it is told."""
 
-    def __init__(self, link: Link, folder: Path) -> None:
+    def __init__(self, link: Link, host: str = THERE) -> None:
         self.link = link
-        self.folder = folder
+        self.host = host
         self.viewer = self.start_viewer()
         self.line = read_line_of(self.viewer)
         self.pipeline = link.here(sys.executable, "-m", "tests.network.pipeline")
 
     def start_viewer(self) -> subprocess.Popen[str]:
         """Start a headless viewer there."""
-        module = ("-m", "tests.viewers.headless", "--host", THERE, "--port", "5555", "--say")
+        module = ("-m", "tests.viewers.headless", "--host", self.host, "--port", "5555", "--say")
         return self.link.there(sys.executable, *module)
 
     def tell(self, *call: object) -> None:
@@ -68,14 +68,15 @@ def _readline(process: subprocess.Popen[str], timeout: float) -> str:
 
 
 @pytest.fixture(scope="session")
-def _possible() -> None:
+def namespaces() -> None:
+    """Skip, with words, where no machines can be made."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
 
 
 @pytest.fixture
-def link(_possible: None) -> Iterator[Link]:
+def link(namespaces: None) -> Iterator[Link]:
     """Two machines and a cable of 1 Gbit/s."""
     with Link() as made:
         yield made
@@ -84,4 +85,4 @@ def link(_possible: None) -> Iterator[Link]:
 @pytest.fixture
 def remote(link: Link, runtime_folder: Path) -> Remote:
     """A headless viewer there, a pipeline here."""
-    return Remote(link, runtime_folder)
+    return Remote(link)

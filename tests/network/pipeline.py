@@ -19,6 +19,7 @@ from coverslip.transport import Report, Status, request
 from coverslip.viewers import View
 from coverslip.viewers.remote import RemoteVisualizer, read_line
 from coverslip.viewers.stream import Stream
+from tests.waiting import eventually
 
 LIFETIME = 60.0
 """Seconds after which an orphan of a test run that was killed itself ends, too."""
@@ -28,8 +29,9 @@ class Pipeline:
     """One view of a remote viewer."""
 
     def open(self, line: str, budget: int | None = None) -> dict[str, Any]:
+        """Connect to a viewer; a tunnel to it may still be under construction."""
         visualizer = RemoteVisualizer(read_line(line))
-        visualizer.start_viewer(timeout=20)
+        eventually(visualizer.find_viewer, "the viewer answers")
         self.view = View(visualizer, Stream([visualizer], budget=budget))
         return {}
 

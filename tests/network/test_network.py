@@ -19,8 +19,10 @@ import psutil
 import pytest
 import tifffile
 
+from coverslip.transport import Endpoint
+from tests.network import tunnels
 from tests.network.conftest import DEADLINE, Remote, read_line_of
-from tests.network.links import HERE, THERE
+from tests.network.links import HERE, THERE, Link
 from tests.network.pipeline import plate_files
 from tests.waiting import eventually
 
@@ -161,6 +163,78 @@ class TestFaults:
             "dropped": 0,
             "failed": 0,
         }
+
+
+@pytest.mark.usefixtures("namespaces")
+class TestSlowLinks:
+    def test_a_plane_that_takes_seconds_is_no_reason_to_hang_up(self, runtime_folder: Path) -> None:
+        """Heartbeats come every 200 ms, and a message of 8 MB takes three seconds here."""
+        with Link("20mbit") as link:
+            remote = Remote(link)
+            remote.ask("open", remote.line)
+            remote.ask("show", "noise", 2, 2048)
+            assert remote.ask("flush", DEADLINE) == {
+                "sent": 2,
+                "shown": 2,
+                "dropped": 0,
+                "failed": 0,
+            }
+
+    def test_a_link_of_twenty_milliseconds(self, runtime_folder: Path, plates: Path) -> None:
+        with Link(delay=10.0) as link:
+            if not link.delayed:
+                pytest.skip("this kernel has no netem, which delays packets")
+            remote = Remote(link)
+            remote.ask("open", remote.line)
+            remote.ask("show", str(plates / PLATE), 300)
+            counts = remote.ask("flush", DEADLINE)
+            assert counts == {"sent": 300, "shown": 300, "dropped": 0, "failed": 0}
+
+
+class TestTunnel:
+    @pytest.mark.parametrize("way", ["-L", "-R"])
+    def test_a_viewer_that_only_its_own_machine_reaches_is_reached_through_ssh(
+        self, link: Link, runtime_folder: Path, tmp_path: Path, way: str
+    ) -> None:
+        if reason := tunnels.why_not():
+            pytest.skip(reason)
+        remote = Remote(link, "127.0.0.1")
+        tunnels.forward(link, tmp_path, way)
+        end = Endpoint.from_url(remote.line).reached_at("localhost", tunnels.PORT)
+        remote.ask("open", end.to_url())
+        remote.ask("show", "noise", 50, 512)
+        counts = {"sent": 50, "shown": 50, "dropped": 0, "failed": 0}
+        assert remote.ask("flush", DEADLINE) == counts
+        assert remote.ask("report")["shown"] == 50
+
+
+@pytest.mark.gui
+class TestNapari:
+    def test_a_window_launched_there_shows_what_is_sent_from_here(
+        self, link: Link, runtime_folder: Path, tmp_path: Path, display: str, plates: Path
+    ) -> None:
+        pytest.importorskip("napari")
+        folder, line = tmp_path / "there", tmp_path / "line"
+        program = f"{sys.executable} -m coverslip.viewers"
+        # What a user does there; the window goes with the shell, which the link ends.
+        link.there(
+            "sh",
+            "-c",
+            f"{program} launch --bind {THERE} --port 5555 && "
+            f"{program} connection show 5555 --file {line} && read end",
+            env=os.environ | {"DISPLAY": display, "COVERSLIP_RUNTIME_DIR": str(folder)},
+        )
+        eventually(line.exists, "the line is there", timeout=120)
+        picture = tmp_path / "window.png"
+        command = (sys.executable, "-m", "coverslip.viewers", "view", str(plates / PLATE))
+        process = link.here(
+            *(*command, "--json", "--connection", str(line), "--screenshot", str(picture))
+        )
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, out
+        said = json.loads(out)
+        assert said["sent"] == said["shown"] == len(plate_files(plates / PLATE))
+        assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 class TestLine:
