@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.viewers.contract.subject import Subject
+from typing import ClassVar
+
+from tests.viewers.contract.subject import Ability, Subject
 from tests.viewers.headless import HeadlessVisualizer
 
 __all__ = ["Headless"]
@@ -13,4 +15,4 @@ class Headless(Subject):
 
     kind = "headless"
     visualizer = touchable = HeadlessVisualizer
-    has_commands = False
+    has: ClassVar[frozenset[Ability]] = frozenset()

@@ -6,7 +6,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ BUILT_IN = {
     "fiji": "tests.viewers.contract.on_fiji:Fiji",
     "headless": "tests.viewers.contract.on_headless:Headless",
 }
+
+
+Ability = Literal["window", "backend", "commands"]
 
 
 class Hands(ABC):
@@ -65,7 +68,7 @@ class Hands(ABC):
         """End the viewer; it may be gone before this returns."""
 
 
-class Subject(ABC):
+class Subject:
     """One viewer as the contract meets it."""
 
     kind: ClassVar[str]
@@ -83,8 +86,9 @@ class Subject(ABC):
     backend: ClassVar[type[ViewerBackend] | None] = None
     """Saves batches to it, where a pipeline may."""
 
-    has_commands: ClassVar[bool] = True
-    """Whether ``coverslip … --viewer KIND`` knows it."""
+    has: ClassVar[frozenset[Ability]] = frozenset({"window", "backend", "commands"})
+    """What a test with ``pytest.mark.needs`` may ask for: a window to be touched by `hands`, a
+    `backend`, ``coverslip … --viewer KIND``."""
 
     def environment(self, folder: Path) -> Mapping[str, str]:
         """Return variables for its process, with settings in `folder` that are nobody's own."""
@@ -94,9 +98,9 @@ class Subject(ABC):
         """Return a visualizer of a viewer that can be touched and dies with the tests."""
         return self.touchable(port=port, **{"persistent": False, **self.options, **options})
 
-    def hands(self, view: View) -> Hands | None:
-        """Return the hands on a running viewer; None for one without a window."""
-        return None
+    def hands(self, view: View) -> Hands:
+        """Return the hands on a running viewer; asked of one with a window only."""
+        raise NotImplementedError
 
     def held(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return what the viewer is to hold of ``(y, x)`` pixels: themselves, where it can."""

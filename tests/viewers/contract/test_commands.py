@@ -17,14 +17,7 @@ from coverslip.viewers.demo import count
 from tests.system.program import NO_DISPLAY, coverslip
 from tests.viewers.contract.subject import Subject
 
-pytestmark = pytest.mark.gui
-
-
-@pytest.fixture(autouse=True)
-def commands_know_it(subject: Subject) -> None:
-    """Leave out viewers that the command line does not know."""
-    if not subject.has_commands:
-        pytest.skip(f"the command line does not know {subject.kind}")
+pytestmark = [pytest.mark.gui, pytest.mark.needs("commands")]
 
 
 def write_plate(folder: Path) -> int:
@@ -45,8 +38,6 @@ def write_plate(folder: Path) -> int:
 @pytest.fixture(scope="class")
 def session(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the first `view` told, which started the viewer that the class's tests use."""
-    if not subject.has_commands:
-        pytest.skip(f"the command line does not know {subject.kind}")
     folder = tmp_path_factory.mktemp("plate")
     planes = write_plate(folder)
     picture = folder / "picture.png"

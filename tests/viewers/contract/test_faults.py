@@ -23,7 +23,7 @@ from coverslip.transport import (
     request,
 )
 from coverslip.viewers import StreamVisualizer, View
-from tests.viewers.contract.conftest import hands_of, settle
+from tests.viewers.contract.conftest import settle
 from tests.viewers.contract.process import END
 from tests.viewers.contract.producer import SHARE, command
 from tests.viewers.contract.subject import START, Subject, plane
@@ -171,11 +171,12 @@ def test_junk_on_both_sockets_is_refused_and_counted(view: View) -> None:
     assert view.flush(DEADLINE) == (1, 1, 0, 0)
 
 
+@pytest.mark.needs("window")
 def test_quit_by_the_user_in_mid_stream_it_costs_planes_and_is_not_started_again(
     subject: Subject, own: StreamVisualizer
 ) -> None:
     view = View(own)
-    hands = hands_of(subject, view)
+    hands = subject.hands(view)
     identity = own.connection.identity
     for number in range(20):
         view.show(plane(number), z_index=number)

@@ -133,7 +133,7 @@ def test_ragged_planes_are_shown_as_they_come_and_missing_places_are_blank(
     (layer,) = settle(view)
     assert layer.labels == {"timepoint": (1, 2), "z_index": (1, 2, 3)}
     assert len(layer.planes) == 4
-    hands = subject.hands(view)
+    hands = subject.hands(view) if "window" in subject.has else None
     if hands is not None:
         view.screenshot()  # whatever was to be drawn is drawn
         hands.scrub("z_index", 2)
@@ -184,6 +184,7 @@ def test_a_plane_that_lands_on_another_replaces_it_and_is_warned_of_by_name(view
     )
 
 
+@pytest.mark.needs("window")
 def test_it_follows_the_newest_plane_until_the_user_scrubs(view: View, hands: Hands) -> None:
     def stands_at(z: int, t: int) -> bool:
         place = hands.place()
@@ -206,6 +207,7 @@ def test_it_follows_the_newest_plane_until_the_user_scrubs(view: View, hands: Ha
     eventually(lambda: stands_at(3, 2), "cleared, it follows again")
 
 
+@pytest.mark.needs("window")
 def test_contrast_and_position_are_the_user_s_across_a_hundred_further_planes(
     view: View, hands: Hands
 ) -> None:
@@ -242,6 +244,7 @@ def test_contrast_comes_from_the_first_real_plane(
     assert 990 < high < 1005
 
 
+@pytest.mark.needs("window")
 def test_what_the_user_takes_away_comes_back_with_the_next_plane_only(
     view: View, hands: Hands
 ) -> None:
@@ -254,7 +257,7 @@ def test_what_the_user_takes_away_comes_back_with_the_next_plane_only(
     assert held(settle(view)) == {place_of({"z_index": 2}): crc(plane(9))}
 
 
-@pytest.mark.usefixtures("hands")
+@pytest.mark.needs("window")
 def test_a_screenshot_is_a_picture_of_the_window(view: View, tmp_path: Path) -> None:
     ramp = np.linspace(0, 4000, 90_000, dtype=np.uint16).reshape(300, 300)
     view.show(ramp, well="A01", channel="DAPI")
@@ -298,9 +301,9 @@ def test_every_plane_of_a_real_plate_is_the_file_s(
 
 
 @pytest.mark.plates
+@pytest.mark.needs("backend")
 def test_a_pipeline_saves_batches_by_file_name(subject: Subject, view: View, plates: Path) -> None:
-    if subject.backend is None:
-        pytest.skip(f"{subject.kind} has no backend")
+    assert subject.backend is not None
     listing = list_planes([plates / "imagexpress-1well-timelapse"])
     paths = [one.path for one in listing.planes]
     images = [tifffile.imread(path) for path in paths]

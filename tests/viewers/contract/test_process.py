@@ -25,7 +25,6 @@ from coverslip.transport import (
     stop,
 )
 from coverslip.viewers import StreamVisualizer, View
-from tests.viewers.contract.conftest import hands_of
 from tests.viewers.contract.process import END, ViewerProcess, run_viewer_process
 from tests.viewers.contract.subject import START, Subject
 from tests.waiting import DEADLINE, eventually
@@ -88,12 +87,11 @@ def test_a_taken_port_is_one_line_that_names_the_holder(
     assert str(running.connection.pid) in line
 
 
+@pytest.mark.needs("window")
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
 def test_without_a_display_it_says_so_in_one_line(
     subject: Subject, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not subject.visualizer.needs_display:
-        pytest.skip(f"{subject.kind} needs no display")
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)
     answer = run_viewer_process(subject.visualizer.module)
@@ -175,18 +173,20 @@ def test_two_that_start_one_at_once_share_it(
         second.stop_viewer()
 
 
+@pytest.mark.needs("window")
 def test_its_window_bears_its_title_and_port(subject: Subject, running: StreamVisualizer) -> None:
     assert ping(running.endpoint, DEADLINE).title == running.connection.title == "under test"
     with View(running) as view:
-        title = hands_of(subject, view).title()
+        title = subject.hands(view).title()
     assert "under test" in title
     assert str(running.port) in title
 
 
+@pytest.mark.needs("window")
 def test_quit_by_the_user_it_ends_cleanly(subject: Subject, own: StreamVisualizer) -> None:
     connection = own.connection
     view = View(own)
-    hands = hands_of(subject, view)
+    hands = subject.hands(view)
     for number in range(3):
         view.show(np.full((64, 64), number, np.uint16), z_index=number)
     assert view.flush(DEADLINE).shown == 3
@@ -198,12 +198,13 @@ def test_quit_by_the_user_it_ends_cleanly(subject: Subject, own: StreamVisualize
     view.close(0.0)
 
 
+@pytest.mark.needs("window")
 def test_a_stop_asks_nobody_whether_to_save(
     subject: Subject, own: StreamVisualizer, caplog: pytest.LogCaptureFixture
 ) -> None:
     identity = own.connection.identity
     view = View(own)
-    hands = hands_of(subject, view)
+    hands = subject.hands(view)
     view.show(np.eye(64, dtype=np.uint16), z_index=1)
     assert view.flush(DEADLINE).shown == 1
     hands.leave_work_unsaved()

@@ -15,13 +15,15 @@ from coverslip.viewers.napari.snapshot import snapshot_of
 from tests.viewers.napari.conftest import Show, plane
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QPushButton
+
     from coverslip.viewers.napari.window import LiveWindow
 
 pytestmark = pytest.mark.gui
 
 
 def drawn(window: LiveWindow, name: str) -> Any:
-    """Return the pixels that napari has sliced for a layer."""
+    """Return the pixels that napari has sliced for a layer: it has no public way to all of them."""
     return window.viewer.layers[name]._slice.image.raw
 
 
@@ -35,8 +37,15 @@ def values(window: LiveWindow) -> dict[str, Any]:
 
 def follows(window: LiveWindow) -> bool:
     """Return whether the sliders follow, and the button says the same."""
-    assert window.scene.bar._button.isChecked() == window.scene.following
+    assert follow_button(window).isChecked() == window.scene.following
     return window.scene.following
+
+
+def follow_button(window: LiveWindow) -> QPushButton:
+    from qtpy.QtWidgets import QPushButton
+
+    (button,) = window.scene.bar.findChildren(QPushButton)
+    return button
 
 
 def slider_words(window: LiveWindow) -> list[str]:
@@ -215,7 +224,10 @@ def test_a_collision_is_counted_and_named_once_a_burst(
         show(3, z_index=1, origin="c.tif")
     assert window.scene.projection.collisions == 2
     window.scene.say()
-    assert "2 collisions" in window.scene.bar._words.text()
+    from qtpy.QtWidgets import QLabel
+
+    (words,) = window.scene.bar.findChildren(QLabel)
+    assert "2 collisions" in words.text()
     assert [record.message for record in caplog.records if "replaced" in record.message] == [
         "1 plane(s) replaced one of another step or output; the last: b.tif replaced a.tif"
     ]
@@ -326,7 +338,7 @@ def test_sliders_follow_until_the_user_scrubs_and_again_when_asked(
     assert not follows(window)
     show(4, z_index=4)
     assert values(window) == {"z_index": 1}
-    window.scene.bar._button.click()
+    follow_button(window).click()
     assert follows(window)
     show(5, z_index=5)
     assert values(window) == {"z_index": 5}

@@ -11,7 +11,7 @@ import logging
 import sys
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from coverslip.transport import TransportError
 from coverslip.viewers.display import require_display
@@ -19,7 +19,20 @@ from coverslip.viewers.ending import StoppingOnSignals, end_with_parent
 from coverslip.viewers.errors import ViewerError
 from coverslip.viewers.server import ViewerServer
 
-__all__ = ["StandaloneServer", "run_viewer", "viewer_parser"]
+__all__ = ["BREATH", "BUDGET", "IDLE", "REPAINT", "StandaloneServer", "run_viewer", "viewer_parser"]
+
+REPAINT: Final = 0.05
+"""The least seconds between the end of one repaint and the start of the next."""
+
+BUDGET: Final = 0.02
+"""Seconds of inserting in one `tick`: the rest of a repaint's 50 ms is the user's."""
+
+IDLE: Final = 0.25
+"""Seconds between two ticks while nothing comes: what comes ends it; a signal, a closed window are
+noticed in it."""
+
+BREATH: Final = 0.004
+"""Seconds between two ticks while planes wait: long enough for a GUI to see to the mouse."""
 
 _INTERRUPTED = 130
 """Exit status of a process that Ctrl-C ended, as shells count: 128 and SIGINT's number."""

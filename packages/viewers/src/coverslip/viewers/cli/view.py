@@ -108,9 +108,12 @@ def tell_listing(listing: Listing) -> None:
         report.note(f"{listing.left_out} thumbnails or correction images left out")
     if listing.unknown:
         names = ", ".join(path.name for path in listing.unknown[:SHOWN_FILES])
+        more = len(listing.unknown) - SHOWN_FILES
         report.warn(
             f"{len(listing.unknown)} of {listing.found} files not shown",
-            f"the parser {listing.parser!r} cannot read names such as {names}",
+            f"the parser {listing.parser!r} cannot read the names {names}"
+            f"{f' and {more} more' if more > 0 else ''}; to have them ignored, keep them elsewhere "
+            "or give the files to show in place of their folder",
         )
     for files in listing.same_place()[:SHOWN_FILES]:
         report.warn(

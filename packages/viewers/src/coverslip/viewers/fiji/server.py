@@ -19,7 +19,7 @@ import numpy as np
 from coverslip.payload import Kind, Mode, Placement
 from coverslip.transport import Refused, Reply, Request
 from coverslip.viewers.bursts import Burst
-from coverslip.viewers.entry import StandaloneServer
+from coverslip.viewers.entry import BREATH, BUDGET, IDLE, REPAINT, StandaloneServer
 from coverslip.viewers.fiji.choice import Choice, ImageJUnavailable, choose
 from coverslip.viewers.fiji.macros import Macros
 from coverslip.viewers.messages import RunMacro
@@ -36,18 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["FijiViewerServer"]
 
 logger = logging.getLogger(__name__)
-
-_REPAINT = 0.05
-"""The least seconds between two repaints."""
-
-_BUDGET = 0.02
-"""Seconds of inserting in one turn: the rest of a repaint's 50 ms is the user's."""
-
-_IDLE = 0.25
-"""Seconds between turns while nothing comes: closed windows are noticed in them."""
-
-_BREATH = 0.004
-"""Seconds between turns while planes wait."""
 
 _OPENING = 60.0
 """Seconds for ImageJ to open its window."""
@@ -167,7 +155,7 @@ class FijiViewerServer(StandaloneServer):
             while not self.stopped.is_set():
                 pause = self._one_turn(events)
                 # However many planes come: the event thread is the user's between two turns.
-                self.stopped.wait(_BREATH)
+                self.stopped.wait(BREATH)
                 self._wanted.wait(pause)
         finally:
             self._pixels = None
@@ -179,13 +167,13 @@ class FijiViewerServer(StandaloneServer):
         turn = events.submit(self._draw)
         while not self.stopped.is_set():
             try:
-                return turn.result(_IDLE)
+                return turn.result(IDLE)
             except NotYet:
                 continue  # a plugin holds the event thread: the planes wait, a stop does not
             except Exception as error:
                 logger.exception("drawing")
                 self.report_failure(f"drawing: {type(error).__name__}: {error}")
-                return _IDLE
+                return IDLE
         return 0.0
 
     def _close_windows(self, events: EventThread) -> None:
@@ -281,12 +269,12 @@ class FijiViewerServer(StandaloneServer):
         """Insert, paint if it is time, and return the seconds until there may be more to do."""
         desktop = self._desktop
         if desktop is None:
-            return _IDLE
+            return IDLE
         if desktop.quit:
             self.request_stop()
-            return _IDLE
-        self._unpainted = bool(self.tick(_BUDGET)) or self._unpainted
-        due = self._painted + _REPAINT - time.monotonic()
+            return IDLE
+        self._unpainted = bool(self.tick(BUDGET)) or self._unpainted
+        due = self._painted + REPAINT - time.monotonic()
         if due <= 0:
             self._unpainted = False
             desktop.scene.paint()
@@ -294,7 +282,7 @@ class FijiViewerServer(StandaloneServer):
             self._painted = time.monotonic()
         if self.waiting:
             return 0.0
-        return max(0.0, due) if self._unpainted else _IDLE
+        return max(0.0, due) if self._unpainted else IDLE
 
     def insert(self, arrival: Arrival) -> None:
         """Put one plane into its window."""

@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from coverslip.viewers.entry import StandaloneServer
+from coverslip.viewers.entry import BREATH, BUDGET, IDLE, REPAINT, StandaloneServer
 from coverslip.viewers.errors import NotInstalled
 from coverslip.viewers.memory import Entry
 from coverslip.viewers.server import Arrival
@@ -21,17 +21,7 @@ __all__ = ["NapariViewerServer"]
 
 logger = logging.getLogger(__name__)
 
-_REPAINT_MS = 50
-"""The least time between two repaints."""
-
-_BUDGET = 0.02
-"""Seconds of inserting in one tick: the rest of a repaint's 50 ms is the user's."""
-
-_IDLE_MS = 250
-"""Pause between ticks while nothing comes: what does come ends it, a signal waits that long."""
-
-_BACKLOG_MS = 4
-"""Pause between ticks while planes wait: long enough for Qt to see to the mouse."""
+_REPAINT_MS, _IDLE_MS, _BREATH_MS = (round(1000 * each) for each in (REPAINT, IDLE, BREATH))
 
 
 class NapariViewerServer(StandaloneServer):
@@ -100,7 +90,7 @@ class NapariViewerServer(StandaloneServer):
                     self._application.quit()
                     return
                 self._woken = False
-                inserted = self.tick(_BUDGET)
+                inserted = self.tick(BUDGET)
                 if self._paint() and not inserted:
                     pause = _IDLE_MS
             except Exception as error:
@@ -108,11 +98,11 @@ class NapariViewerServer(StandaloneServer):
                 self.report_failure(f"drawing: {type(error).__name__}: {error}")
             finally:
                 self._in_tick = False
-                timer.start(_BACKLOG_MS if self.waiting else pause)
+                timer.start(_BREATH_MS if self.waiting else pause)
 
         def soon() -> None:
-            if timer.remainingTime() > _BACKLOG_MS:
-                timer.start(_BACKLOG_MS)
+            if timer.remainingTime() > _BREATH_MS:
+                timer.start(_BREATH_MS)
 
         timer.timeout.connect(tick)
         wake.wanted.connect(soon, Qt.ConnectionType.QueuedConnection)
