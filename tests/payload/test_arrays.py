@@ -95,7 +95,7 @@ def test_what_numpy_can_see_as_an_array_is_taken(tmp_path: Path) -> None:
         (None, "NoneType is no array"),
         ({"a": 1}, "dict is no array"),
         ("picture.tif", "text"),
-        (np.float64(1), "two dimensions"),
+        (np.float64(1), "single number"),
         (np.ones(3), "two dimensions"),
         (np.ones((0, 5)), "empty: axis 'y'"),
         (np.ones((5, 0)), "empty: axis 'x'"),

@@ -40,6 +40,7 @@ from coverslip.payload.errors import (
     StalePlane,
     UnsupportedArray,
 )
+from coverslip.payload.foreign import is_on_device, to_host
 from coverslip.payload.frames import (
     MAX_HEADER,
     decode,
@@ -148,6 +149,7 @@ __all__ = [
     "decode_offer",
     "encode",
     "encode_offer",
+    "is_on_device",
     "kept",
     "natural_key",
     "pixels_of",
@@ -157,5 +159,6 @@ __all__ = [
     "roi_records",
     "shapes_of",
     "sweep",
+    "to_host",
     "wire_dtype",
 ]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverslip.payload.errors import UnsupportedArray
+from coverslip.payload.foreign import to_host
 from coverslip.payload.schema import (
     MAX_COMPONENTS,
     MAX_ORIGIN,
@@ -73,6 +74,8 @@ def wire_dtype(dtype: np.dtype[Any]) -> str:
     name = dtype.newbyteorder("<").str
     if name not in WIRE_DTYPES:
         advice = _ADVICE.get(dtype.kind, "convert it to a real number type")
+        if dtype.kind == "V" and dtype.names is None:  # what numpy itself has not, as bfloat16
+            advice = _ADVICE["f"].replace("float64", "float32")
         raise UnsupportedArray(
             f"dtype {dtype} cannot be shown (bool, (u)int8-64 and float16/32/64 can): {advice}"
         )
@@ -195,8 +198,8 @@ def as_planes(
     Parameters
     ----------
     array : array_like
-        Anything that numpy can see as an array of bool, integers or floats, with any strides and
-        byte order; at least two-dimensional.
+        bool, integers or floats, with any strides and byte order; at least two-dimensional. numpy's
+        or another library's, on the host or off a device, see `coverslip.payload.foreign`.
     axes : sequence of str, optional
         The name of each axis. "y" and "x" are the picture, in whatever place; "c" holds the 3 or 4
         samples of RGB(A); each other axis becomes the component of that name. Needed for more
@@ -262,15 +265,7 @@ def _split(
 def _as_array(array: object) -> NDArray[Any]:
     if isinstance(array, np.ma.MaskedArray):
         raise UnsupportedArray("a masked array: send array.filled(value), as a viewer has no mask")
-    if type(array) is np.ndarray:
-        return array
-    try:
-        pixels = np.asarray(array)
-    except (TypeError, ValueError) as error:
-        raise UnsupportedArray(
-            f"a {type(array).__name__} that numpy cannot see as an array ({error}): rows must be "
-            "of equal length, or send each picture by itself"
-        ) from error
+    pixels = to_host(array)
     if pixels.dtype.kind == "O" and pixels.ndim == 0:
         raise UnsupportedArray(
             f"a {type(array).__name__} is no array: send a numpy array of numbers"
@@ -280,6 +275,8 @@ def _as_array(array: object) -> NDArray[Any]:
 
 def _axis_names(pixels: NDArray[Any], axes: Sequence[str] | None, rgb: bool) -> tuple[str, ...]:
     shape, ndim = pixels.shape, pixels.ndim
+    if ndim == 0:
+        raise UnsupportedArray("a single number (an array without dimensions) is no picture")
     if ndim < 2:
         raise UnsupportedArray(f"an array of shape {shape}: a plane has two dimensions, y and x")
     if axes is None:

@@ -11,7 +11,16 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from coverslip.payload import Mode, Source, UnsupportedArray, as_origin, as_planes, as_source
+from coverslip.payload import (
+    Mode,
+    Source,
+    UnsupportedArray,
+    as_origin,
+    as_planes,
+    as_source,
+    is_on_device,
+    to_host,
+)
 from coverslip.transport import Clear, Delivery, Done, Picture, Screenshot
 from coverslip.viewers.annotating import Annotating
 from coverslip.viewers.config.lazy import config_for
@@ -114,7 +123,8 @@ class View(Annotating):
         Parameters
         ----------
         array : array_like
-            ``(y, x)`` of any real dtype; more dimensions with `axes`.
+            ``(y, x)`` of any real dtype; more dimensions with `axes`. numpy's, torch's, CuPy's,
+            JAX's, TensorFlow's, dask's: what lies on a device is copied off it once.
         name : str, optional
             The layer's name, instead of one made from step and components.
         axes : sequence of str, optional
@@ -154,6 +164,9 @@ class View(Annotating):
         StreamClosed
             After `close`.
         """
+        if is_on_device(array) and axes is None:
+            # One plane: its library copies it from there straight into its slot.
+            array = to_host(array, self._stream.allocate)
         along = {axis: components.pop(axis) for axis in axes or () if axis in components}
         self._spelling.check(components)
         source = self.source(
