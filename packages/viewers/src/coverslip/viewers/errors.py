@@ -9,7 +9,8 @@
     ├── UnknownParser    no filename parser goes by that name; the message lists the known ones
     ├── UnknownBackend   no backend goes by that name; the message lists the known ones
     ├── ConfigError      a configuration's field, file or variable cannot be used; says where
-    ├── NoParserMatches  no filename parser, or more than one, reads the names; says which
+    ├── NoParserMatches  no filename parser can read the names; says which were tried
+    │   └── AmbiguousNames   several can, and differ in what they say
     ├── PatternError     a filename pattern that cannot be read back
     ├── UnreadableImage  a file or an OME-Zarr folder that no plane can be read from
     ├── PipelineFailed   the demo's pipeline ended without saying what it sent
@@ -25,6 +26,7 @@ an array that is no image, never for a viewer.
 from __future__ import annotations
 
 __all__ = [
+    "AmbiguousNames",
     "ConfigError",
     "NoDisplay",
     "NoParserMatches",
@@ -70,7 +72,11 @@ class ConfigError(ViewerError, ValueError):
 
 
 class NoParserMatches(ViewerError, ValueError):
-    """No filename parser can read the names of the files, or several do, each in its own way."""
+    """No filename parser can read the names of the files."""
+
+
+class AmbiguousNames(NoParserMatches):
+    """Several filename parsers read the names of the files, each in its own way."""
 
 
 class PatternError(ViewerError, ValueError):

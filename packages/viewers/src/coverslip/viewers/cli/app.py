@@ -195,6 +195,46 @@ def view(
 
 
 @app.command(epilog=STATUS)
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the instrument writes.")],
+    parser: Names = "auto",
+    pattern: Pattern = None,
+    port: Port = None,
+    viewer: Kind = "napari",
+    fiji: Fiji = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--from-start", help="Leave out what an earlier run has shown, or show it all."
+        ),
+    ] = False,
+    idle: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="End when nothing has come for so long."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show a folder's TIFF files as an instrument writes them: first those there, then the new.
+
+    Each is shown once it is complete, and again when it is written anew. Ctrl-C ends it.
+    """
+    from coverslip.viewers.cli.watch import run_watch
+
+    _prefer(fiji)
+    done = run_watch(
+        folder,
+        parser,
+        pattern,
+        viewer=viewer,
+        port=port,
+        resume=resume,
+        idle=idle,
+        as_json=json,
+    )
+    raise typer.Exit(0 if done else FAILED)
+
+
+@app.command(epilog=STATUS)
 def parse(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
     parser: Names = "auto",

@@ -127,11 +127,12 @@ def _print(contents: Contents, rows: list[_Row], *, every: bool) -> None:
     shown = rows if every else rows[:SHOWN_ROWS]
     kinds = {(row.planes, row.shape, row.dtype) for row in rows}
     alike = len(kinds) == 1
-    title = f"{sum(row.planes for row in rows)} planes, as {contents.listing.parser} reads them"
+    summary = f"{sum(row.planes for row in rows)} planes, as {contents.listing.parser} reads them"
     if alike:  # said once, so that there is room for names
-        title += f", all of {_size(rows[0])}"
+        summary += f", all of {_size(rows[0])}"
+    report.print_line(summary + (f", in {top}" if top else ""))
     report.print_table(
-        title + (f"\nin {top}" if top else ""),
+        "",
         ("file", *names, *(() if alike else ("planes", "of"))),
         [
             (
@@ -149,11 +150,10 @@ def _print(contents: Contents, rows: list[_Row], *, every: bool) -> None:
         ("component", "values", ""),
         [(name, len(values), _some(values)) for name, values in components.items()],
     )
-    # Not a set: a scale is a dict.
-    displays = [row.display for row in rows if row.display.scale]
-    if displays and all(display == displays[0] for display in displays):
-        steps = ", ".join(f"{axis} {step:g}" for axis, step in displays[0].scale.items())
-        report.note(f"distance of neighbours: {steps} {displays[0].unit or ''}".rstrip())
+    display = rows[0].display if rows else Display()
+    if display.scale and all(row.display == display for row in rows):
+        steps = ", ".join(f"{axis} {step:g}" for axis, step in display.scale.items())
+        report.print_line(f"distance of neighbours: {steps} {display.unit or ''}".rstrip())
 
 
 def _size(row: _Row) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "note",
     "print_advice",
     "print_json",
+    "print_line",
     "print_state",
     "print_table",
     "show_delivery",
@@ -61,6 +62,11 @@ def note(text: str) -> None:
     _err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def print_line(text: str) -> None:
+    """Print a line of the result on standard output, as long as it is."""
+    _out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def warn(what: str, why: str) -> None:
     """Say that something went wrong that the command can go on after."""
     _err.print(Text.assemble((f"{what}: ", "yellow"), why), highlight=False, soft_wrap=True)
@@ -80,7 +86,7 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     """Print a table on standard output."""
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(*columns, title=title or None, title_justify="left")
     for row in rows:
         # Text, not str: a title may hold square brackets, which rich reads as markup.
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from coverslip.viewers.errors import NoParserMatches
+from coverslip.viewers.errors import AmbiguousNames, NoParserMatches
 from coverslip.viewers.parsers.base import FilenameParser
 from coverslip.viewers.parsers.listing import Listing, parse_files
 from coverslip.viewers.parsers.pattern import PatternParser
@@ -30,8 +30,9 @@ def choose(files: Sequence[Path], parsers: Sequence[FilenameParser]) -> Listing:
     Raises
     ------
     NoParserMatches
-        No parser reads any name, or two read as many and differ in what they say; the message
-        says what was tried and shows three names.
+        No parser reads any name; the message says what was tried and shows three names.
+    AmbiguousNames
+        Two read as many and differ in what they say; so does the message.
     """
     listings = [parse_files(files, parser) for parser in parsers]
     best = max(listings, key=_known)
@@ -55,7 +56,7 @@ def choose(files: Sequence[Path], parsers: Sequence[FilenameParser]) -> Listing:
         said = "; ".join(
             f"{listing.parser}: {listing.planes[0].components}" for listing in (best, *rivals)
         )
-        raise NoParserMatches(
+        raise AmbiguousNames(
             f"the parsers {' and '.join(names)} read as many of the names "
             f"{some_names([plane.path for plane in best.planes])} and differ in what they say "
             f"({said}); choose with --parser (tried: {_tried(parsers)})"

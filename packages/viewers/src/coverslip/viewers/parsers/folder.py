@@ -15,7 +15,14 @@ from coverslip.viewers.parsers.choice import choose
 from coverslip.viewers.parsers.listing import Listing, parse_whole
 from coverslip.viewers.parsers.registry import AUTO, candidates
 
-__all__ = ["find_files", "is_tiff_name", "list_planes", "natural_order", "parse_path"]
+__all__ = [
+    "find_files",
+    "is_tiff_name",
+    "list_planes",
+    "natural_order",
+    "parse_path",
+    "tiff_files",
+]
 
 SUFFIXES = frozenset({".tif", ".tiff", ".tf2", ".tf8", ".btf"})
 
@@ -36,9 +43,8 @@ def list_planes(paths: Iterable[Path], parser: str = AUTO, pattern: str | None =
     ------
     FileNotFoundError
         A path does not exist, or none of the folders holds a TIFF file.
-    NoParserMatches
-        No name could be read, or two parsers differ on all of them; says what was tried, and on
-        what.
+    NoParserMatches, AmbiguousNames
+        No name could be read, or two parsers differ on them; says what was tried, and on what.
     UnknownParser, PatternError
         As `coverslip.viewers.parsers.get_parser`.
     """
@@ -80,7 +86,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     for path in named:
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist")
-        inside = sorted(_walk(path), key=natural_order) if path.is_dir() else [path]
+        inside = tiff_files(path) if path.is_dir() else [path]
         for file in inside:
             found.setdefault(file.resolve(), file)
     if not found:
@@ -99,12 +105,22 @@ def natural_order(path: Path) -> tuple[tuple[object, ...], ...]:
     return tuple(natural_key(part) for part in path.parts)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the TIFF files below a folder; hidden folders are not entered."""
+def tiff_files(folder: Path, *, changing: bool = False) -> list[Path]:
+    """Return the TIFF files below a folder, in natural order; hidden folders are not entered.
 
+    Raises
+    ------
+    OSError
+        A folder cannot be read; of a tree that is `changing`, one that is gone is left out.
+    """
+    return sorted(_walk(folder, changing), key=natural_order)
+
+
+def _walk(folder: Path, changing: bool) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         # Left out in silence, a folder's planes would be missed by nobody.
-        raise error
+        if not (changing and isinstance(error, FileNotFoundError)):
+            raise error
 
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
