@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from coverslip.payload import Value
 from coverslip.viewers import NapariStreamVisualizer, View
 from coverslip.viewers.parsers import Parsed, list_planes
-from tests.system.test_napari_live import until
+from tests.system.program import coverslip
 from tests.viewers.plates import ngff
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.gui
 
@@ -48,17 +49,9 @@ def viewer(display: str, session_runtime_folder: Path) -> Iterator[NapariStreamV
         os.environ["DISPLAY"] = before
 
 
-def coverslip(*arguments: object, **environment: str) -> dict[str, Any]:
-    """Run the program with ``--json``; return what it says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "coverslip.viewers", *map(str, arguments), "--json"],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=os.environ | environment,
-    )
+def shown(*arguments: object) -> dict[str, Any]:
+    """Run ``coverslip view`` with ``--json``; return what it says."""
+    done = coverslip("view", *arguments, "--json")
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     return told
@@ -98,7 +91,7 @@ def originals(plates: Path) -> list[tuple[dict[str, Any], NDArray[Any]]]:
 def test_the_real_plates(
     viewer: NapariStreamVisualizer, plates: Path, name: str, planes: int
 ) -> None:
-    told = coverslip("view", plates / name, "--port", viewer.port)
+    told = shown(plates / name, "--port", viewer.port)
     assert (told["parser"], told["shown"]) == ("imagexpress", planes)
 
     def read(parsed: Parsed) -> NDArray[Any]:
@@ -137,7 +130,7 @@ def test_the_same_pixels_from_other_instruments(
         path = tmp_path / WRITERS[parser](at)
         path.parent.mkdir(exist_ok=True)
         tifffile.imwrite(path, pixels, compression="zlib")
-    told = coverslip("view", tmp_path, "--port", viewer.port)
+    told = shown(tmp_path, "--port", viewer.port)
     assert (told["parser"], told["shown"], told["same_place"]) == (parser, len(originals), [])
     expected = {place(at | {"z_index": 1}): crc(pixels) for at, pixels in originals}
     assert held(viewer) == expected
@@ -160,7 +153,7 @@ def test_an_ome_zarr_plate(
     # In a process of its own: zarr's threads stay for the life of one.
     np.savez(tmp_path / "stacks.npz", *stacks.values())
     write_elsewhere(tmp_path, version, channels)
-    told = coverslip("view", tmp_path / "plate.zarr", "--level", level, "--port", viewer.port)
+    told = shown(tmp_path / "plate.zarr", "--level", level, "--port", viewer.port)
     assert (told["parser"], told["shown"]) == ("ome-zarr", 12)
     step = 2**level
     expected = {
@@ -229,7 +222,9 @@ def test_a_plate_that_is_written_while_it_is_watched(
     writer = subprocess.Popen([sys.executable, "-c", code, str(top), str(plate), *names])
     try:
         assert writer.wait(DEADLINE) == 0
-        until(lambda: journal_lines(state) == len(names), "every file was noted as shown")
+        eventually(
+            lambda: journal_lines(state) == len(names), "each file is noted as shown", DEADLINE
+        )
         watch.send_signal(signal.SIGINT)  # as Ctrl-C
         out, _ = watch.communicate(timeout=DEADLINE)
     finally:

@@ -6,17 +6,17 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-T = TypeVar("T")
+from tests.waiting import eventually
 
 BURST = 200
+DEADLINE = 60.0
 
 
 def plane(number: int) -> NDArray[Any]:
@@ -79,8 +79,9 @@ def deleted(folder: Path) -> None:
 def rewritten(folder: Path) -> None:
     """Write a file, and another picture in its place once the first was shown."""
     (folder / name(1)).write_bytes(tiff(plane(7)))
-    (journal,) = _until(lambda: list(Path(os.environ["COVERSLIP_STATE_DIR"]).glob("*/*.jsonl")))
-    _until(journal.read_bytes)
+    state = Path(os.environ["COVERSLIP_STATE_DIR"])
+    (journal,) = eventually(lambda: list(state.glob("*/*.jsonl")), "a watch has begun", DEADLINE)
+    eventually(journal.read_bytes, "the first picture is shown", DEADLINE)
     (folder / name(1)).write_bytes(tiff(plane(1)))
 
 
@@ -90,15 +91,6 @@ def folders(folder: Path) -> None:
         below.mkdir(parents=True)
         for number in range(1, 4):
             (below / name(number)).write_bytes(tiff(plane(10 * timepoint + number)))
-
-
-def _until(condition: Callable[[], T]) -> T:
-    deadline = time.monotonic() + 60
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError("the file was not shown")
-        time.sleep(0.05)  # between two looks
-    return found
 
 
 WAYS = {

@@ -200,6 +200,7 @@ def watch(
     parser: Names = "auto",
     pattern: Pattern = None,
     port: Port = None,
+    connection: Connection = None,
     viewer: Kind = "napari",
     fiji: Fiji = None,
     resume: Annotated[
@@ -220,6 +221,8 @@ def watch(
     """
     from coverslip.viewers.cli.watch import run_watch
 
+    if connection is not None and port is not None:
+        raise typer.BadParameter("--connection says the port: leave out --port")
     _prefer(fiji)
     done = run_watch(
         folder,
@@ -227,6 +230,7 @@ def watch(
         pattern,
         viewer=viewer,
         port=port,
+        connection=connection,
         resume=resume,
         idle=idle,
         as_json=json,

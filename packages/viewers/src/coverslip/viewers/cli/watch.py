@@ -161,6 +161,7 @@ def run_watch(
     *,
     viewer: str,
     port: int | None,
+    connection: str | None,
     resume: bool,
     idle: float | None,
     as_json: bool,
@@ -175,7 +176,7 @@ def run_watch(
     except NoParserMatches as error:
         report.warn("no name can be read so far", str(error))
     with Journal(folder, resume=resume) as journal:
-        view = open_window(viewer, port=port)
+        view = open_window(viewer, port=port, connection=connection)
         watch = _Watch(view, naming, journal)
         ended = ""
         try:
