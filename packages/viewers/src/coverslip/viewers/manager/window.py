@@ -10,46 +10,34 @@ from pathlib import Path
 from PyQt6.QtCore import QByteArray, QSettings, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QCloseEvent, QKeySequence
 from PyQt6.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
-    QHeaderView,
     QInputDialog,
     QLabel,
     QLineEdit,
     QMainWindow,
     QMessageBox,
+    QSplitter,
     QStackedWidget,
-    QTableView,
     QToolBar,
 )
 
-from coverslip.transport import TransportError
+from coverslip.transport import Delivery, TransportError
 from coverslip.viewers.errors import ViewerError
 from coverslip.viewers.kinds import viewer_kinds
 from coverslip.viewers.manager import deeds
+from coverslip.viewers.manager.browser import Browser
 from coverslip.viewers.manager.jobs import Jobs
 from coverslip.viewers.manager.launching import LaunchDialog, Wanted
 from coverslip.viewers.manager.log import LogView
 from coverslip.viewers.manager.roster import Roster, ViewerState
-from coverslip.viewers.manager.table import Column, RatesDelegate, ViewerTable
+from coverslip.viewers.manager.rows import rows_of
+from coverslip.viewers.manager.sending import Sender, describe
+from coverslip.viewers.manager.table import ViewerTable
 
 __all__ = ["ManagerWindow"]
 
 LOOK_EVERY = 1.0
 """Seconds from one look at all viewers to the next."""
-
-_WIDTHS = {
-    Column.STATE: 120,
-    Column.KIND: 70,
-    Column.TITLE: 180,
-    Column.WHERE: 130,
-    Column.UPTIME: 90,
-    Column.SHOWN: 80,
-    Column.WAITING: 80,
-    Column.DROPPED: 70,
-    Column.RATE: 160,
-    Column.MEMORY: 140,
-}
 
 _NOBODY = (
     'No viewer runs.\n\nLaunch one here, or let a pipeline start it:\nview = connect("napari")'
@@ -76,13 +64,20 @@ class ManagerWindow(QMainWindow):
         self._logs: dict[str, LogView] = {}
         self._closing = threading.Event()
         self.table = ViewerTable()
-        self.rows = self._make_rows()
+        self.rows = rows_of(self.table)
+        self.rows.doubleClicked.connect(self.show_selected)
         self._nobody = QLabel(_NOBODY)
         self._nobody.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedWidget()
         self._pages.addWidget(self._nobody)
         self._pages.addWidget(self.rows)
-        self.setCentralWidget(self._pages)
+        self.browser = Browser(self._jobs)
+        self._sender = Sender(self)
+        self._connect_sending()
+        self._split = QSplitter(Qt.Orientation.Vertical)
+        self._split.addWidget(self._pages)
+        self._split.addWidget(self.browser)
+        self.setCentralWidget(self._split)
         self._summary = QLabel()
         status = self.statusBar()
         assert status is not None
@@ -101,32 +96,6 @@ class ManagerWindow(QMainWindow):
         self._looker.start()
 
     # ---- its parts --------------------------------------------------------------------
-
-    def _make_rows(self) -> QTableView:
-        rows = QTableView()
-        rows.setModel(self.table)
-        rows.setAccessibleName("Viewers")
-        rows.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        rows.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        rows.setAlternatingRowColors(True)
-        rows.setShowGrid(False)
-        rows.setWordWrap(False)
-        rows.setAcceptDrops(True)
-        rows.setDragDropMode(QAbstractItemView.DragDropMode.DropOnly)
-        rows.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self._rates = RatesDelegate(rows)
-        rows.setItemDelegateForColumn(Column.RATE, self._rates)
-        vertical, horizontal = rows.verticalHeader(), rows.horizontalHeader()
-        assert vertical is not None
-        assert horizontal is not None
-        vertical.hide()
-        horizontal.setHighlightSections(False)
-        horizontal.setStretchLastSection(True)
-        horizontal.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        for column, width in _WIDTHS.items():
-            rows.setColumnWidth(column, width)
-        rows.doubleClicked.connect(self.show_selected)
-        return rows
 
     def _make_actions(self) -> None:
         bar = QToolBar("Viewers")
@@ -158,11 +127,24 @@ class ManagerWindow(QMainWindow):
     def _restore(self) -> None:
         geometry = self._settings.value("geometry")
         if not (isinstance(geometry, QByteArray) and self.restoreGeometry(geometry)):
-            self.resize(1180, 420)
+            self.resize(1180, 720)
+        split = self._settings.value("split")
+        if not (isinstance(split, QByteArray) and self._split.restoreState(split)):
+            self._split.setSizes([260, 400])
         header = self.rows.horizontalHeader()
         columns = self._settings.value("columns")
         if header is not None and isinstance(columns, QByteArray):
             header.restoreState(columns)
+
+    def _connect_sending(self) -> None:
+        self.table.files_dropped.connect(self._sender.send)
+        self._sender.waiting_changed.connect(self.table.set_queued)
+        self._sender.settled.connect(self._tell_settled)
+        self._sender.failed.connect(
+            lambda state, error: self._complain(f"Nothing was sent to {_name(state)}", error)
+        )
+        self.browser.failed.connect(self._complain)
+        self.browser.send_wanted.connect(self._send)
 
     # ---- what is known ----------------------------------------------------------------
 
@@ -183,6 +165,7 @@ class ManagerWindow(QMainWindow):
         shown = sum(state.shown for state in found)
         many = "viewer" if len(found) == 1 else "viewers"
         self._summary.setText(f"{len(found)} {many}, {shown:,} planes shown")
+        self.browser.set_viewers(found)
         self._enable()
 
     def selected(self) -> list[ViewerState]:
@@ -319,6 +302,16 @@ class ManagerWindow(QMainWindow):
             view.show()
             view.raise_()
 
+    def _send(self, key: str, files: list[Path], parser: str) -> None:
+        for state in self.table.states():
+            if state.key == key:
+                self._sender.send(state, files, parser)
+
+    def _tell_settled(
+        self, state: ViewerState, delivery: Delivery, problems: dict[str, str]
+    ) -> None:
+        self._say(f"{_name(state)}: {describe(delivery, problems)}")
+
     def quit_selected(self) -> None:
         """Ask the selected viewers to end; offer to kill one that does not."""
         chosen = self.selected()
@@ -382,11 +375,13 @@ class ManagerWindow(QMainWindow):
         header = self.rows.horizontalHeader()
         if header is not None:
             self._settings.setValue("columns", header.saveState())
+        self._settings.setValue("split", self._split.saveState())
         self._settings.sync()
         self._closing.set()
         for log in self._logs.values():
             log.close()
         self._looker.join()
+        self._sender.close()
         self._jobs.close()
         self._roster.close()
         super().closeEvent(event)

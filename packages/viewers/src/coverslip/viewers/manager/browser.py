@@ -1,0 +1,219 @@
+"""The image browser: a plate folder's wells and files, to be chosen and sent to a viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from PyQt6.QtCore import QItemSelectionModel, Qt, pyqtSignal
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QSplitter,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from coverslip.viewers.manager.files import FileTable
+from coverslip.viewers.manager.grid import PlateGrid
+from coverslip.viewers.manager.jobs import Jobs
+from coverslip.viewers.manager.plate import Plate, read_plate
+from coverslip.viewers.manager.roster import ViewerState
+from coverslip.viewers.manager.words import count_words
+
+__all__ = ["Browser"]
+
+_CELL = 34
+"""Pixels of a well: enough for three digits, and for twelve columns beside the files."""
+
+_BEGIN = "Open the folder of a plate, then choose wells or files and send them to a viewer."
+
+
+class Browser(QWidget):
+    """Shows what a parser made of a folder, and asks for what is chosen to be sent. GUI thread.
+
+    Parameters
+    ----------
+    jobs : Jobs
+        Reads folders, which takes seconds for a large plate.
+    """
+
+    send_wanted = pyqtSignal(str, list, str)
+    """A viewer's key, the files, and the name of the parser that reads their names."""
+
+    failed = pyqtSignal(str, Exception)
+    """What could not be done, and why."""
+
+    def __init__(self, jobs: Jobs, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._jobs = jobs
+        self._plate: Plate | None = None
+        self.grid, self.files = PlateGrid(), FileTable()
+        self.wells = _table(self.grid, "Wells")
+        self.rows = _table(self.files, "Files")
+        self._set_up_tables()
+        self.open = QPushButton("&Open a plate…")
+        self.open.clicked.connect(self.ask_for_folder)
+        self._words = QLabel(_BEGIN)
+        self._words.setWordWrap(True)
+        self._target = QComboBox()
+        self._target.setAccessibleName("Viewer to send to")
+        self._target.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.send = QPushButton("Send")
+        self.send.clicked.connect(self.send_chosen)
+        self._lay_out()
+        for table in (self.wells, self.rows):
+            selection = table.selectionModel()
+            assert selection is not None
+            selection.selectionChanged.connect(
+                self._choose_wells if table is self.wells else self._enable
+            )
+        self._enable()
+
+    def _set_up_tables(self) -> None:
+        self.rows.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.rows.setDragEnabled(True)
+        self.rows.setSortingEnabled(True)
+        self.rows.setShowGrid(False)
+        self.rows.setAlternatingRowColors(True)
+        headers = self.wells.horizontalHeader(), self.wells.verticalHeader()
+        for header in headers:
+            assert header is not None
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+            header.setDefaultSectionSize(_CELL)
+            header.setMinimumSectionSize(_CELL // 2)
+        files = self.rows.horizontalHeader(), self.rows.verticalHeader()
+        assert files[0] is not None
+        assert files[1] is not None
+        files[0].setStretchLastSection(True)
+        # No sort until somebody asks for one: the parser's order is natural already.
+        files[0].setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        files[1].hide()
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout()
+        top.addWidget(self.open)
+        top.addWidget(self._words, 1)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.addWidget(self.wells)
+        split.addWidget(self.rows)
+        split.setStretchFactor(1, 1)
+        split.setSizes([13 * _CELL, 60 * _CELL])
+        bottom = QHBoxLayout()
+        bottom.addStretch(1)
+        bottom.addWidget(QLabel("to"))
+        bottom.addWidget(self._target)
+        bottom.addWidget(self.send)
+        whole = QVBoxLayout(self)
+        whole.addLayout(top)
+        whole.addWidget(split, 1)
+        whole.addLayout(bottom)
+
+    # ---- a folder ---------------------------------------------------------------------
+
+    def ask_for_folder(self) -> None:
+        """Ask which folder to open."""
+        name = QFileDialog.getExistingDirectory(self, "Open a plate")
+        if name:
+            self.open_folder(Path(name))
+
+    def open_folder(self, folder: Path) -> None:
+        """Read a folder's names, off the GUI thread, and show them."""
+        self._words.setText(f"Reading {folder}…")
+        self.open.setEnabled(False)
+        self._jobs.run(partial(read_plate, folder), self._show, partial(self._fail, folder))
+
+    def _show(self, plate: Plate) -> None:
+        self._plate = plate
+        self.grid.show(plate)
+        self.files.show(plate)
+        self.rows.resizeColumnsToContents()
+        self.wells.setVisible(self.grid.rowCount() > 0)
+        self.wells.scrollTo(self.grid.first())
+        words = [
+            f"<b>{plate.folder.name}</b>",
+            f"{count_words(len(plate.files))} files read as {plate.parser}",
+        ]
+        if plate.wells:
+            words.append(f"{len(plate.wells)} wells")
+        if plate.unknown:
+            words.append(f"{plate.unknown} with other names")
+        if plate.left_out:
+            words.append(f"{plate.left_out} thumbnails left out")
+        self._words.setText(", ".join(words))
+        self.open.setEnabled(True)
+        self._enable()
+
+    def _fail(self, folder: Path, error: Exception) -> None:
+        self._words.setText(_BEGIN)
+        self.open.setEnabled(True)
+        self.failed.emit(f"{folder} cannot be shown", error)
+
+    # ---- what is chosen ---------------------------------------------------------------
+
+    def _choose_wells(self, *_: object) -> None:
+        selection = self.wells.selectionModel()
+        indexes = [] if selection is None else selection.selectedIndexes()
+        self.files.choose([well for index in indexes if (well := self.grid.well(index))])
+        self._enable()
+
+    def choose_wells(self, *wells: str) -> None:
+        """Choose wells, as a click on each does."""
+        selection = self.wells.selectionModel()
+        assert selection is not None
+        selection.clearSelection()
+        for row in range(self.grid.rowCount()):
+            for column in range(self.grid.columnCount()):
+                index = self.grid.index(row, column)
+                if self.grid.well(index) in wells:
+                    selection.select(index, QItemSelectionModel.SelectionFlag.Select)
+
+    def chosen(self) -> list[Path]:
+        """Return the selected files; all that are shown, if none is selected."""
+        selection = self.rows.selectionModel()
+        rows = [] if selection is None else [index.row() for index in selection.selectedRows()]
+        return self.files.paths(sorted(rows) or range(self.files.rowCount()))
+
+    def set_viewers(self, states: Sequence[ViewerState]) -> None:
+        """Offer these viewers to send to; the chosen one stays chosen."""
+        offered = {state.key: f"{state.title or state.kind} on {state.port}" for state in states}
+        for row in reversed(range(self._target.count())):
+            if self._target.itemData(row) not in offered:
+                self._target.removeItem(row)
+        for key, words in offered.items():
+            row = self._target.findData(key)
+            if row < 0:
+                self._target.addItem(words, key)
+            elif self._target.itemText(row) != words:
+                self._target.setItemText(row, words)
+        self._enable()
+
+    def send_chosen(self) -> None:
+        """Ask for the chosen files to be sent to the chosen viewer."""
+        key, chosen = self._target.currentData(), self.chosen()
+        if isinstance(key, str) and chosen and self._plate is not None:
+            self.send_wanted.emit(key, chosen, self._plate.parser)
+
+    def _enable(self, *_: object) -> None:
+        selection = self.rows.selectionModel()
+        some = 0 if selection is None else len(selection.selectedRows())
+        files = some or self.files.rowCount()
+        self.send.setText(f"Send {count_words(files)} files" if files else "Send")
+        self.send.setEnabled(bool(files and self._target.count()))
+        self.send.setToolTip("" if self._target.count() else "Launch a viewer first")
+
+
+def _table(model: PlateGrid | FileTable, name: str) -> QTableView:
+    table = QTableView()
+    table.setModel(model)
+    table.setAccessibleName(name)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+    table.setWordWrap(False)
+    return table
