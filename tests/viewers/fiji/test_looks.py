@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Display, Source, as_planes
+from coverslip.viewers import FijiStreamingConfig, View
 from coverslip.viewers.fiji.luts import BUILT_IN
 from tests.viewers.fiji.conftest import Bench
 
@@ -183,3 +184,17 @@ def test_a_window_that_is_replaced_is_blank_where_nothing_came_again(bench: Benc
 def test_what_this_imagej_offers_is_what_we_say_it_does(bench: Bench) -> None:
     offered = bench.macro("list = getList('LUTs'); return String.join(list, '|')").split("|")
     assert sorted(offered) == sorted(BUILT_IN)
+
+
+def test_a_configuration_lays_a_window_out(bench: Bench) -> None:
+    config = FijiStreamingConfig(
+        lut="Cyan", dimensions={"cycle": "c"}, scale={"x": 0.5, "y": 0.5}, unit="um"
+    )
+    with View(bench.view.visualizer, config=config) as view:
+        for cycle, z in itertools.product((1, 2), (1, 2, 3)):
+            view.show(ramp(), cycle=cycle, z_index=z)
+        assert view.flush(30).shown == 6
+    bench.settle()  # which paints
+    assert bench.macro(SIZES) == "2 3 1"
+    assert lut(bench, 2)[:3] == [0, 255, 255]
+    assert bench.macro(CALIBRATION).startswith("0.5 0.5 1 \u00b5m")

@@ -39,6 +39,11 @@ _COLLECTOR = ("-XX:+UseSerialGC", f"-XX:PretenureSizeThreshold={1 << 16}")
 threshold, copies each of them once more (100 planes of 2 MB: 0.03-0.15 s and 0.02-0.7 s), and G1
 rounds each up to whole regions."""
 
+_YOUNG = "-Xmn64m"
+"""By default the young generation, where no plane ever lies, takes a third of the heap from them,
+and makes it grow more often: 1200 planes of 2 MB on a busy machine spent 4.3 s in collections, and
+1.1 to 1.5 s with this."""
+
 _HEAP_SHARE = 0.5
 _SMALLEST_HEAP = 256 << 20
 
@@ -141,7 +146,7 @@ def start(choice: Choice, heap: int) -> Any:
     # Waiting for ImageJ's own threads is not for the end of a process: it ends with its windows.
     jpype.config.destroy_jvm = False
     # -Xrs: SIGTERM and SIGINT stay Python's, which closes sockets and windows.
-    options = [f"-Xmx{heap >> 20}m", "-Xrs", *_COLLECTOR]
+    options = [f"-Xmx{heap >> 20}m", "-Xrs", *_COLLECTOR, _YOUNG]
     if release is not None and release >= _NATIVE_ACCESS_SINCE:
         options.append("--enable-native-access=ALL-UNNAMED")
     for option in options:
