@@ -227,3 +227,22 @@ def test_macros_answer_fail_with_words_and_take_arguments(bench: Bench) -> None:
     with pytest.raises(RequestRefused, match="the macro failed"):
         bench.macro("this is no macro (")
     assert bench.macro("return 'and goes on'") == "and goes on"
+
+
+def test_a_plane_that_is_replaced_in_view_is_not_lost_when_the_window_moves_on(
+    bench: Bench,
+) -> None:
+    # ImageJ writes the slice that it leaves back into the stack, as it has drawn it.
+    for z in range(4):
+        bench.show(plane(10 + z), z_index=z)
+    bench.settle()
+    newest = {}
+    for turn in range(40):
+        # Both in one turn of the event thread, mostly: the second takes the window along.
+        for z in (turn % 4, (turn + 1) % 4):
+            newest[z] = plane(100 + 10 * turn + z)
+            bench.show(newest[z], z_index=z)
+        bench.settle()
+    (window,) = bench.settle()
+    held = {p.components["z_index"]: p.crc32 for p in window.planes}
+    assert held == {z: crc(pixels) for z, pixels in newest.items()}
