@@ -109,6 +109,17 @@ class TestComponents:
         assert {one["z_index"] for one in held(server)} == {0, 1, 2, 3}
 
 
+def test_a_batch_may_replace_what_its_layers_held(backend: HeadlessBackend, server: First) -> None:
+    backend.save_batch(IMAGES, PATHS)
+    backend.save_batch(IMAGES[:2], PATHS[:2], components={"site": 9}, replace_layers=True)
+    assert backend.flush(DEADLINE) == (5, 5, 0, 0)
+    assert sorted((one["well"], one["site"]) for one in held(server)) == [("A01", 9), ("A02", 9)]
+    view = backend.view()
+    view.show(IMAGES[0], well="A01", timepoint=1, site=3, channel=1, replace_layers=True)
+    assert view.flush(DEADLINE).shown == 6
+    assert [(one["well"], one["site"]) for one in held(server)] == [("A01", 3)]
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("images", "paths", "options", "error", "words"),
@@ -125,6 +136,7 @@ class TestRefusals:
             (IMAGES, PATHS, {"config": NapariStreamingConfig()}, ConfigError, "headless"),
             (IMAGES, PATHS, {"config": "napari"}, ConfigError, "str"),
             (IMAGES, PATHS, {"opacity": 3}, UnsupportedArray, "opacity"),
+            (IMAGES, PATHS, {"contrast_limits": 3}, UnsupportedArray, "display"),
         ],
     )
     def test_nothing_of_such_a_batch_is_sent(

@@ -36,6 +36,8 @@ class Annotating(ABC):
         name: str | None = None,
         step_name: str | None = None,
         step_index: int | None = None,
+        *,
+        replace_layers: bool = False,
         **display: Any,
     ) -> tuple[Source, ...]:
         """Return what annotations say of themselves and ask for, one for each viewer."""
@@ -208,7 +210,8 @@ class Annotating(ABC):
         components: dict[str, Any],
     ) -> tuple[Source, ...]:
         """Return the sources; takes the display settings out of `components`."""
-        display = {word: components.pop(word) for word in WORDS if word in components}
+        words = (*WORDS, "replace_layers")
+        display = {word: components.pop(word) for word in words if word in components}
         return self.source(name, step_name, step_index, **display)
 
     def _annotate(self, images: Iterable[Image], source: Sequence[Source], origin: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from coverslip.payload import CANONICAL_ORDER, Display, Mode
+from coverslip.payload import CANONICAL_ORDER, Display, Mode, UnsupportedArray
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.display import DisplayConfig, with_short_names
 
@@ -71,9 +71,24 @@ def as_words(
 
     Raises
     ------
-    TypeError, ValueError
+    coverslip.payload.UnsupportedArray
         One is not of its kind.
     """
+    try:
+        return _words(colormap, contrast_limits, opacity, blending, scale, unit, roi_manager)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedArray(f"a plane's display: {error}") from None
+
+
+def _words(
+    colormap: str | None,
+    contrast_limits: tuple[float, float] | None,
+    opacity: float | None,
+    blending: str | None,
+    scale: Mapping[str, float] | None,
+    unit: str | None,
+    roi_manager: bool | None,
+) -> dict[str, Any]:
     words: dict[str, Any] = {}
     if colormap is not None:
         words["colormap"] = str(colormap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from coverslip.payload import (
     Mode,
     Source,
-    UnsupportedArray,
     as_origin,
     as_planes,
     as_source,
@@ -112,6 +112,7 @@ class View(Annotating):
         blending: str | None = None,
         scale: Mapping[str, float] | None = None,
         unit: str | None = None,
+        replace_layers: bool = False,
         **components: Any,
     ) -> None:
         """Send an image to the viewer and go on.
@@ -152,6 +153,8 @@ class View(Annotating):
             `unit`.
         unit : str, optional
             Such as ``"um"``.
+        replace_layers : bool, default False
+            Its layer shows this call's planes alone: what it held before goes away.
         **components : str, int or float
             Where it belongs: ``well="A01", channel="DAPI", z_index=3``. Any name.
 
@@ -179,6 +182,7 @@ class View(Annotating):
             blending=blending,
             scale=scale,
             unit=unit,
+            replace_layers=replace_layers,
         )
         self.send(
             source,
@@ -206,28 +210,29 @@ class View(Annotating):
         name: str | None = None,
         step_name: str | None = None,
         step_index: int | None = None,
+        *,
+        replace_layers: bool = False,
         **display: Any,
     ) -> tuple[Source, ...]:
         """Return what planes say of themselves and ask for, one for each viewer.
 
         Parameters
         ----------
-        name, step_name, step_index, **display
-            As for `show`.
+        name, step_name, step_index, replace_layers, **display
+            As for `show`; what is sent with one result of this is one replacement.
 
         Raises
         ------
         coverslip.payload.UnsupportedArray
             One of them cannot be sent.
         """
-        try:
-            words = as_words(**display)
-        except (TypeError, ValueError) as error:
-            raise UnsupportedArray(f"a plane's display: {error}") from None
+        words = as_words(**display)
         asked = (name, step_name, step_index)
         # A pipeline says the same of plane after plane: made and checked once.
-        if not words and self._last is not None and self._last[0] == asked:
+        plain = not words and not replace_layers
+        if plain and self._last is not None and self._last[0] == asked:
             return self._last[1]
+        replacement = uuid.uuid4().hex if replace_layers else ""
         made = tuple(
             as_source(
                 name=name,
@@ -235,10 +240,11 @@ class View(Annotating):
                 step_index=step_index,
                 modes=look.modes,
                 display=look.with_words(words),
+                replace=replacement,
             )
             for look in self._looks
         )
-        if not words:
+        if plain:
             self._last = (asked, made)
         return made
 

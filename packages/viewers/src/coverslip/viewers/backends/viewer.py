@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -61,6 +62,7 @@ class ViewerBackend(StreamingBackend):
         modes: Mapping[str, Mode | str] | None = None,
         host: str | None = None,
         port: int | None = None,
+        replace_layers: bool = False,
         on_error: Literal["raise", "skip"] = "raise",
         **kwargs: Any,
     ) -> None:
@@ -93,6 +95,8 @@ class ViewerBackend(StreamingBackend):
             Component modes of this batch, over the `config`'s.
         host, port : str, int, optional
             The viewer, over the `config`'s; started when it does not run.
+        replace_layers : bool, default False
+            Layers that get planes of this batch show these alone.
         on_error : {"raise", "skip"}, default "raise"
             What becomes of a batch with something that is no image: nothing of it is sent, or
             that is left out, warned of and counted as failed.
@@ -123,6 +127,7 @@ class ViewerBackend(StreamingBackend):
             step_index=step_index,
             modes=look.modes,
             display=look.with_words(as_words(**words)),
+            replace=uuid.uuid4().hex if replace_layers else "",
         )
         images: list[Image] = []
         refused: list[Refusal] = []
