@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from coverslip.payload import Mode, Placement, Source, place
+from coverslip.payload import Display, Kind, Mode, Placement, Source, place
 from coverslip.viewers.contrast import limits_of
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ class Show:
         origin: str = "",
         paint: bool = True,
         modes: dict[str, str] | None = None,
+        kind: Kind = "image",
+        along: tuple[str, ...] = (),
+        display: Display | None = None,
+        replace: str = "",
         **components: Any,
     ) -> Placement:
         """Show a plane; a number stands for a plane of that value with one corner of 0."""
@@ -76,6 +80,8 @@ class Show:
             step_name=step[1] if step else None,
             step_index=step[0] if step else None,
             modes=modes or {},
+            display=display or Display(),
+            replace=replace,
         )
         placement = place(
             source,
@@ -85,8 +91,12 @@ class Show:
             rgb=array.ndim == 3,
             defaults={"channel": Mode.SLICE},
             own_layer=OWN_LAYER,
+            kind=kind,
+            along=along,
+            pads=True,
         )
-        limits = None if array.ndim == 3 else limits_of(array, exact=True)
+        measured = kind == "image" and array.ndim == 2
+        limits = limits_of(array, exact=True) if measured else None
         self.window.scene.insert(placement, array, origin, limits)
         if paint:
             self.paint()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from coverslip.viewers.errors import TooManyLayers
 from coverslip.viewers.napari.insides import dims_widget, main_window
 from coverslip.viewers.napari.snapshot import snapshot_of
 from tests.viewers.napari.conftest import Show, plane
@@ -464,17 +465,20 @@ def test_channels_add_up_in_their_colours(window: LiveWindow, show: Show) -> Non
     ]
 
 
-def test_many_layers_are_warned_of(
-    window: LiveWindow, show: Show, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+def test_layers_beyond_the_most_fail_and_the_warning_says_what_to_stack(
+    window: LiveWindow, show: Show, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("coverslip.viewers.napari.scene.MANY", 3)
+    window.scene.max_layers = 3
     with caplog.at_level(logging.WARNING):
-        for well in ("A1", "A2", "A3", "A4"):
-            show(1, well=well, modes={"well": "separate"})
-    warned = [record.message for record in caplog.records if "napari slow" in record.message]
-    assert warned == [
-        "3 layers, which makes napari slow: give a component the mode stack (well make layers now)"
-    ]
+        for well in ("A1", "A2", "A3"):
+            show(1, well=well, channel="DAPI", modes={"well": "separate"})
+    said = '3 layers are the most that this napari shows: give well the mode "stack"'
+    assert [record.message for record in caplog.records] == [said]
+    for well in ("A4", "A5"):
+        with pytest.raises(TooManyLayers, match=said):
+            show(1, well=well, channel="DAPI", modes={"well": "separate"})
+    show(2, well="A3", channel="DAPI", modes={"well": "separate"})
+    assert len(window.viewer.layers) == len(window.scene.projection) == 3
 
 
 def test_the_latest_step_is_looked_at_unless_the_user_says_otherwise(

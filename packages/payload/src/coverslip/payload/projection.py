@@ -193,18 +193,23 @@ class Layer:
         """The components that make the layer."""
         self.store = PlaneStore(self.key.axes, self.key.shape, np.dtype(self.key.dtype))
         self._came_from: dict[Coordinates, _Provenance] = {}
-        self._replacement = ""
+        self._replacement = placement.replace
 
     def __repr__(self) -> str:
         return f"Layer({self.name!r}, {self.store!r})"
 
+    def _begin(self, replacement: str) -> bool:
+        """Make room for a replacement's planes at the first of them; whether this is it."""
+        if not replacement or replacement == self._replacement:
+            return False
+        self._replacement = replacement
+        self.store.clear()
+        self._came_from.clear()
+        return True
+
     def _put(
         self, placement: Placement, pixels: NDArray[Any], origin: str
     ) -> tuple[bool, tuple[str, str] | None]:
-        if placement.replace and placement.replace != self._replacement:
-            self._replacement = placement.replace
-            self.store.clear()
-            self._came_from.clear()
         key = self.store.key(placement.coordinates)
         replaced = self.store.put(key, pixels) is not None
         new = _Provenance(placement.step, origin)
@@ -225,6 +230,8 @@ class Change(NamedTuple):
     """A plane was there already."""
     collision: tuple[str, str] | None
     """What the old and the new plane came from, when that is not the same step and output."""
+    emptied: bool = False
+    """The layer's other planes went away: this one begins a replacement of them."""
 
 
 class Projection:
@@ -287,6 +294,7 @@ class Projection:
         created = layer is None
         if layer is None:
             layer = Layer(placement, self._name(placement))
+        emptied = not created and layer._begin(placement.replace)
         replaced, collision = layer._put(placement, pixels, origin)
         if created:
             self._layers[placement.layer] = layer
@@ -296,7 +304,7 @@ class Projection:
         for column, name in enumerate(along, start=-len(along) - 2):
             for value in positions(pixels, column):
                 grown.update(dict.fromkeys(self.axes.see({name: value})))
-        return Change(layer, created, tuple(grown), replaced, collision)
+        return Change(layer, created, tuple(grown), replaced, collision, emptied)
 
     def trim(
         self, layer: Layer, keep: int, spare: Callable[[Mapping[str, Value]], bool]

@@ -14,6 +14,7 @@
     ├── PatternError     a filename pattern that cannot be read back
     ├── UnreadableImage  a file or an OME-Zarr folder that no plane can be read from
     ├── PipelineFailed   the demo's pipeline ended without saying what it sent
+    ├── TooManyLayers    a plane for one layer more than a viewer shows; says what to stack
     ├── ViewerGone       a question needs a live viewer and there is none
     └── StreamClosed     the stream was closed, by `close` or by the end of the process
 
@@ -34,6 +35,7 @@ __all__ = [
     "PatternError",
     "PipelineFailed",
     "StreamClosed",
+    "TooManyLayers",
     "UnknownBackend",
     "UnknownParser",
     "UnknownViewer",
@@ -89,6 +91,10 @@ class UnreadableImage(ViewerError):
 
 class PipelineFailed(ViewerError):
     """The demo's pipeline ended, or fell silent, without saying what it sent."""
+
+
+class TooManyLayers(ViewerError):
+    """The plane would make one layer more than the viewer shows."""
 
 
 class ViewerGone(ViewerError):

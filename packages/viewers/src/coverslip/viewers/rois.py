@@ -23,7 +23,7 @@ from coverslip.viewers.errors import UnreadableImage
 if TYPE_CHECKING:
     from roifile import ImagejRoi
 
-__all__ = ["outlines", "read_records", "write_rois"]
+__all__ = ["outlines", "read_records", "rim_of", "write_rois"]
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,9 @@ def outlines(records: Iterable[bytes]) -> list[Shape]:
     unread = 0
     for record in records:
         try:
-            found += _outlines(record)
+            shapes = _outlines(record)
+            as_shapes([one.vertices for one in shapes], [one.type for one in shapes])  # finite?
+            found += shapes
         except Exception as error:  # roifile's parser meets any bytes that begin as a record does
             logger.debug("a region of %d bytes", len(record), exc_info=error)
             unread += 1
@@ -153,7 +155,7 @@ def _roi_of(shape: Shape, name: str) -> ImagejRoi:
     area = kind not in (ShapeType.LINE, ShapeType.PATH)
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     if kind is ShapeType.ELLIPSE and not _upright(vertices):
-        vertices = _round(vertices)
+        vertices = rim_of(vertices)
     roi = ImagejRoi.frompoints((vertices + (_CORNER if area else 0))[:, ::-1], name=name)
     roi.roitype = ROI_TYPE.POLYGON if area else ROI_TYPE.POLYLINE
     if kind is ShapeType.LINE:
@@ -187,7 +189,7 @@ def _upright(corners: NDArray[np.float64]) -> bool:
     return all(len(np.unique(corners[:, axis])) == 2 for axis in (0, 1))
 
 
-def _round(corners: NDArray[np.float64], vertices: int = 72) -> NDArray[np.float64]:
+def rim_of(corners: NDArray[np.float64], vertices: int = 72) -> NDArray[np.float64]:
     """Return the ellipse that touches the middle of a rectangle's sides, as a polygon."""
     centre = corners.mean(axis=0)
     first, second = (corners[:2].mean(axis=0) - centre), (corners[1:3].mean(axis=0) - centre)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy fills it at run time
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
-__all__ = ["FOLLOW_KEY", "LiveBar"]
+__all__ = ["FOLLOW_KEY", "STEP_KEY", "LiveBar"]
 
 FOLLOW_KEY = "Shift-F"
+STEP_KEY = "Shift-S"
 
 _FOLLOWING, _PAUSED = "●  following the newest plane", "▶  follow again"
 
 
 class LiveBar(QWidget):
-    """A button that shows and switches following, and one line of words. GUI thread only."""
+    """What has come, which step is shown, and whether the sliders follow. GUI thread only."""
 
     follow_clicked = Signal(bool)
+    step_chosen = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,10 +27,18 @@ class LiveBar(QWidget):
         self._button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._button.clicked.connect(self.follow_clicked)
         self._words = QLabel()
+        self._steps = QComboBox()
+        self._steps.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._steps.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self._steps.setPlaceholderText("show a step …")
+        self._steps.setToolTip(f"Show one step, or all side by side. ({STEP_KEY}: the next)")
+        self._steps.activated.connect(self.step_chosen)
+        self._steps.hide()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 2, 8, 2)
         layout.setSpacing(12)
         layout.addWidget(self._words)
+        layout.addWidget(self._steps)
         # Rightmost and of one width, so that it does not move under the mouse as words grow.
         layout.addWidget(self._button)
         self.set_following(True)
@@ -48,6 +58,14 @@ class LiveBar(QWidget):
             if following
             else f"You moved a slider: the view stays. Go to the newest plane again. ({FOLLOW_KEY})"
         )
+
+    def offer_steps(self, names: list[str], chosen: int) -> None:
+        """Offer steps to choose from, where there are any; -1 chooses none."""
+        if [self._steps.itemText(i) for i in range(self._steps.count())] != names:
+            self._steps.clear()
+            self._steps.addItems(names)
+        self._steps.setCurrentIndex(chosen)
+        self._steps.setVisible(bool(names))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
         """Take the width again: the window's style brings a font of its own."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from qtpy.QtWidgets import QMainWindow, QWidget
 
-__all__ = ["clear_extent", "dims_widget", "hide_position", "main_window"]
+__all__ = ["become", "clear_extent", "dims_widget", "hide_position", "main_window"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,3 +63,20 @@ def clear_extent(layer: Layer) -> None:
         layer.refresh()
     else:
         clear()
+
+
+def become(layer: Layer, ndim: int) -> None:
+    """Give an emptied layer of points, vectors or tracks another number of axes.
+
+    Their public setters take data of the number that they were made with. A layer made anew would
+    have forgotten what the user has chosen for it.
+    """
+    import numpy as np
+    from napari.layers import Tracks
+
+    if isinstance(layer, Tracks):
+        return  # these alone follow their data
+    empty = layer.data[:0]
+    layer.data = empty
+    layer._data = np.empty((0, *empty.shape[1:-1], ndim))
+    layer._update_dims()

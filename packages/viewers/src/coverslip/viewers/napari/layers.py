@@ -1,164 +1,62 @@
-"""One napari layer over one layer of the projection: made once, then only ever updated in place.
+"""Images and labels: napari layers over one layer of the projection, updated in place.
 
-A layer that is removed and added again forgets the user's contrast, colormap, gamma and place in
-the list, so nothing here does that. All of it runs on the GUI thread.
+GUI thread only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from coverslip.payload import Layer, Value
+from coverslip.payload import Display, Layer, Value
 from coverslip.viewers.contrast import widen
 from coverslip.viewers.memory import HeldPlane
 from coverslip.viewers.napari.insides import clear_extent
-from coverslip.viewers.napari.planes import Grid, PlaneArray
+from coverslip.viewers.napari.live import Limits, LiveLayer, by_name
+from coverslip.viewers.napari.planes import Grid, LabelArray, PlaneArray
 
-if TYPE_CHECKING:
-    from napari.layers import Image
+__all__ = ["LiveImage", "LiveLabels", "slider_range"]
 
-__all__ = ["Limits", "LiveLayer", "slider_range"]
+_PLAIN = Display()
 
-Limits = tuple[float, float]
+_LABELS_OPACITY = 0.5
+"""Half of the image shines through."""
 
 
-class LiveLayer:
-    """Draws one `Layer`. GUI thread only.
+class LivePlanes(LiveLayer):
+    """Draws planes, which napari slices by itself."""
 
-    Parameters
-    ----------
-    layer : Layer
-        The planes.
-    grid : Grid
-        The axes that the viewer's sliders stand on.
-    colormap : str
-        napari's name of a colormap.
-    visible : bool
-        Whether it is shown at first.
-    limits : tuple of float or None
-        What contrast its first plane asks for; None when that is of one value, or RGB.
-    like : LiveLayer or None
-        A layer on the same grid whose scale the new one takes over: layers lie over each other
-        plane by plane, so a step that the user has sized for one is as large for all.
-    """
-
-    def __init__(
-        self,
-        layer: Layer,
-        grid: Grid,
-        *,
-        colormap: str,
-        visible: bool,
-        limits: Limits | None,
-        like: LiveLayer | None = None,
-    ) -> None:
-        from napari.layers import Image
-
-        self.layer = layer
-        self.stale = False
-        """The plane in view is not the one that is drawn."""
-        self.eye_untouched = True
-        """The user has not clicked the layer's eye: whether it is shown is ours to propose."""
-        self._limits = self._applied = limits
-        self._touched = layer.key.rgb
-        self._ours = False
-        options: dict[str, Any] = {}
-        if not layer.key.rgb:
-            options["contrast_limits"] = limits or _provisional(layer.store.dtype)
-            options["colormap"] = colormap
-        if like is not None:
-            options["scale"], options["translate"] = like.image.scale, like.image.translate
-        # Channels add up as light does; without channels the newest layer covers the others.
-        additive = "channel" in layer.components
-        self.image: Image = Image(
-            PlaneArray(layer.store, grid),
-            name=layer.name,
-            rgb=layer.key.rgb,
-            axis_labels=(*grid.names, "y", "x"),
-            blending="additive" if additive else "translucent_no_depth",
-            visible=visible,
-            **options,
-        )
-        if not layer.key.rgb:
-            self.image.contrast_limits_range = slider_range(
-                layer.store.dtype, self.image.contrast_limits
-            )
-        self.image.events.contrast_limits.connect(self._on_contrast_limits)
-        self.image.events.visible.connect(self._on_visible)
-
-    @property
-    def channel(self) -> Value | None:
-        """The channel that the layer is of."""
-        return self.layer.components.get("channel")
-
-    @property
-    def grid(self) -> Grid:
-        """The axes that the layer is drawn on."""
-        data: PlaneArray = self.image.data
-        return data.grid
-
-    def see(self, limits: Limits | None) -> None:
-        """Note what contrast a new plane asks for; `settle` applies it."""
-        if limits is not None and not self._touched:
-            # The first real plane replaces what was set for a blank one; it does not widen it.
-            self._limits = widen(self._limits, limits)
-
-    def settle(self) -> None:
-        """Widen the contrast to what the planes ask for, unless the user has touched it."""
-        if self._touched or self._limits == self._applied or self._limits is None:
-            return
-        self._applied = self._limits
-        self._ours = True
-        try:
-            dtype = self.layer.store.dtype
-            self.image.contrast_limits_range = slider_range(dtype, self._limits)
-            self.image.contrast_limits = self._limits
-        finally:
-            self._ours = False
+    _array: ClassVar[type[PlaneArray]] = PlaneArray
 
     def move_to(self, grid: Grid, *, announce: bool) -> None:
-        """Draw on other axes: those of `grid`, which has every axis of the present one.
-
-        Parameters
-        ----------
-        grid : Grid
-            The new axes.
-        announce : bool
-            Let the viewer take notice; it is enough that the last of several layers does.
-        """
-        image, old = self.image, self.grid
-        scale, translate = image.scale, image.translate
+        """Draw on other axes, see `LiveLayer.move_to`."""
+        drawn, old = self.drawn, self.names
+        scale, translate, units = drawn.scale, drawn.translate, drawn.units
         with ExitStack() as stack:
-            for event in (image.events.data, image.events.scale, image.events.translate):
+            stack.enter_context(self.unnoticed())
+            for event in (drawn.events.data, drawn.events.scale, drawn.events.translate):
                 stack.enter_context(event.blocker())
-            image.data = PlaneArray(self.layer.store, grid)
-            if grid.names != old.names:
-                with image.events.axis_labels.blocker():
+            self.grid = grid
+            drawn.data = self._array(self.layer.store, grid)
+            if self.names != old:
+                with drawn.events.axis_labels.blocker(), drawn.events.units.blocker():
                     # napari pads new axes on the left; ours may stand anywhere.
-                    image.scale = _by_name(scale, old, grid, 1.0)
-                    image.translate = _by_name(translate, old, grid, 0.0)
-                    image.axis_labels = (*grid.names, "y", "x")
-        clear_extent(image)
+                    drawn.scale = by_name(scale, old, self.names, 1.0)
+                    drawn.translate = by_name(translate, old, self.names, 0.0)
+                    drawn.units = by_name(units, old, self.names, "pixel")
+                    drawn.axis_labels = self.names
+        clear_extent(drawn)
         if announce:
-            image.events.data(value=image.data)
+            drawn.events.data(value=drawn.data)
 
-    def in_view(self, coordinates: Mapping[str, Value], looked_at: Mapping[str, Value]) -> bool:
-        """Whether a plane of this layer is (part of) what is drawn.
-
-        Parameters
-        ----------
-        coordinates : mapping of str to value
-            The plane's place.
-        looked_at : mapping of str to value
-            The value that the viewer is at on each axis; one that is drawn whole is left out.
-        """
-        if not self.image.visible:
-            return False
-        return all(looked_at.get(name, value) == value for name, value in coordinates.items())
+    @property
+    def outgrown(self) -> bool:
+        """Whether planes have come that are larger than the layer is drawn."""
+        data: PlaneArray = self.drawn.data
+        return data.shape[len(self.grid.names) :] != self.layer.store.shape
 
     def plane_at(self, place: Mapping[str, Value]) -> HeldPlane | None:
         """Return the plane that is drawn at a place; None for none, and where many are drawn."""
@@ -171,27 +69,111 @@ class LiveLayer:
     def redraw(self) -> None:
         """Draw again what is in view."""
         self.stale = False
-        self.image.refresh(extent=False)
+        self.drawn.refresh(extent=False)
 
-    def show(self, visible: bool) -> None:
-        """Show or hide it, without that counting as the user's choice."""
-        self._ours = True
-        try:
-            self.image.visible = visible
-        finally:
-            self._ours = False
+
+class LiveImage(LivePlanes):
+    """Draws images, with a contrast that widens until the user touches it.
+
+    Parameters
+    ----------
+    layer, grid
+        As for `LiveLayer`.
+    colormap : str
+        napari's name of a colormap.
+    limits : tuple of float or None
+        What contrast its first plane asks for; None when that is of one value, or RGB.
+    display : Display
+        How its first plane asks to be drawn.
+    options
+        napari's: visible, scale, units, translate.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        grid: Grid,
+        *,
+        colormap: str,
+        limits: Limits | None,
+        display: Display = _PLAIN,
+        **options: Any,
+    ) -> None:
+        from napari.layers import Image
+
+        given = display.contrast_limits
+        self._limits = self._applied = given or limits
+        # Limits that were declared are not widened: they make one plate's pictures comparable.
+        self._touched = layer.key.rgb or given is not None
+        if not layer.key.rgb:
+            options["contrast_limits"] = self._limits or _provisional(layer.store.dtype)
+            options["colormap"] = colormap
+        # Channels add up as light does; without channels the newest layer covers the others.
+        additive = "channel" in layer.components
+        options.setdefault("blending", "additive" if additive else "translucent_no_depth")
+        image = Image(
+            PlaneArray(layer.store, grid),
+            name=layer.name,
+            rgb=layer.key.rgb,
+            axis_labels=(*grid.names, "y", "x"),
+            **options,
+        )
+        super().__init__(layer, grid, image)
+        self.image = image
+        if not layer.key.rgb:
+            image.contrast_limits_range = slider_range(layer.store.dtype, image.contrast_limits)
+        image.events.contrast_limits.connect(self._on_contrast_limits)
+
+    @property
+    def contrast_limits(self) -> Limits | None:
+        """As drawn now; None for RGB."""
+        if self.layer.key.rgb:
+            return None
+        low, high = self.image.contrast_limits
+        return float(low), float(high)
+
+    def see(self, limits: Limits | None) -> None:
+        """Note what contrast a new plane asks for; `settle` applies it."""
+        if limits is not None and not self._touched:
+            # The first real plane replaces what was set for a blank one; it does not widen it.
+            self._limits = widen(self._limits, limits)
+
+    def settle(self) -> None:
+        """Widen the contrast to what the planes ask for, unless the user has touched it."""
+        if self._touched or self._limits == self._applied or self._limits is None:
+            return
+        self._applied = self._limits
+        with self.unnoticed():
+            dtype = self.layer.store.dtype
+            self.image.contrast_limits_range = slider_range(dtype, self._limits)
+            self.image.contrast_limits = self._limits
 
     def close(self) -> None:
         """Let go of the napari layer's events."""
+        super().close()
         self.image.events.contrast_limits.disconnect(self._on_contrast_limits)
-        self.image.events.visible.disconnect(self._on_visible)
 
     def _on_contrast_limits(self) -> None:
         self._touched = self._touched or not self._ours
 
-    def _on_visible(self) -> None:
-        if not self._ours:
-            self.eye_untouched = False
+
+class LiveLabels(LivePlanes):
+    """Draws label images, which are for looking: a user paints on a layer of his own."""
+
+    _array = LabelArray
+
+    def __init__(self, layer: Layer, grid: Grid, **options: Any) -> None:
+        from napari.layers import Labels
+
+        options.setdefault("opacity", _LABELS_OPACITY)
+        labels = Labels(
+            self._array(layer.store, grid),
+            name=layer.name,
+            axis_labels=(*grid.names, "y", "x"),
+            **options,
+        )
+        super().__init__(layer, grid, labels)
+        self.for_looking()
 
 
 def slider_range(dtype: np.dtype[Any], limits: Limits | list[float]) -> Limits:
@@ -217,8 +199,3 @@ def _provisional(dtype: np.dtype[Any]) -> Limits:
     if dtype.kind in "ui":
         return 0.0, float(min(np.iinfo(dtype).max, 255))
     return 0.0, 1.0
-
-
-def _by_name(values: Any, old: Grid, new: Grid, default: float) -> Any:
-    known = dict(zip((*old.names, "y", "x"), values, strict=True))
-    return [known.get(name, default) for name in (*new.names, "y", "x")]

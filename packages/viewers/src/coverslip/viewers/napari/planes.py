@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from coverslip.payload import Axes, PlaneStore, Value
 from coverslip.viewers.memory import HeldPlane
 
-__all__ = ["Grid", "PlaneArray"]
+__all__ = ["Grid", "LabelArray", "PlaneArray"]
 
 _Picks: TypeAlias = "SupportsIndex | slice"
 
@@ -46,10 +46,11 @@ class Grid(NamedTuple):
 class PlaneArray:
     """Reads a `PlaneStore` as an array of ``grid + plane`` dimensions. Never writes.
 
-    Planes that have not come yet are blank (zeros). What indexing returns may be a view of a
-    plane that is held, so it must not be written to. A plane that is on disk is read back, which
-    takes some milliseconds: one that is asked for alone stays in memory then, since that is how
-    what is in view is drawn.
+    Planes that have not come yet are blank (zeros), and where planes differ in size the smaller
+    ones are padded with zeros, when they are read: what is held stays as it came. What indexing
+    returns may be a view of a plane that is held, so it must not be written to. A plane that is on
+    disk is read back, which takes some milliseconds: one that is asked for alone stays in memory
+    then, since that is how what is in view is drawn.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ class PlaneArray:
     def __init__(self, store: PlaneStore, grid: Grid) -> None:
         self.store = store
         self.grid = grid
+        self._plane_shape = store.shape
+        """Of planes that differ in size, the largest when this was made: napari is told of it."""
         # napari has no colour for bool; the same bytes as uint8 are 0 and 1.
         self.dtype = np.dtype(np.uint8) if store.dtype == np.bool_ else store.dtype
         self._own = tuple(sorted(grid.names.index(name) for name in store.axes))
@@ -70,17 +73,17 @@ class PlaneArray:
         self._order = tuple(in_grid.index(name) for name in store.axes)
         """The store's order of them, which need not be the grid's."""
         # Strides of 0: the blank plane of any size costs one pixel.
-        self._blank = np.broadcast_to(np.zeros((), self.dtype), store.shape)
+        self._blank = np.broadcast_to(np.zeros((), self.dtype), self._plane_shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the grid's axes, then of the plane's."""
-        return self.grid.shape + self.store.shape
+        return self.grid.shape + self._plane_shape
 
     @property
     def ndim(self) -> int:
         """Number of axes, colour included."""
-        return len(self.grid.names) + len(self.store.shape)
+        return len(self.grid.names) + len(self._plane_shape)
 
     @property
     def size(self) -> int:
@@ -154,17 +157,38 @@ class PlaneArray:
             for place, coordinates in zip(np.ndindex(*map(len, own)), product(*own), strict=True):
                 held: Any = self.store.get(self._key(coordinates))
                 if held is not None:
-                    stack[place] = np.asarray(held).view(self.dtype)[within]
+                    stack[place] = self._fitted(held)[within]
             stack = stack.reshape(shape + inner)
-        return np.broadcast_to(stack, lengths + stack.shape[len(lengths) :])
+        whole = lengths + stack.shape[len(lengths) :]
+        return stack if stack.shape == whole else np.broadcast_to(stack, whole)
 
     def _plane(self, coordinates: tuple[Value, ...]) -> NDArray[Any]:
         held: Any = self.store.get(self._key(coordinates))
         plane = held.load() if isinstance(held, HeldPlane) else held
-        return self._blank if plane is None else np.asarray(plane).view(self.dtype)
+        return self._blank if plane is None else self._fitted(plane)
+
+    def _fitted(self, plane: Any) -> NDArray[Any]:
+        """Return a plane as large as all: with zeros at its right and bottom if it is smaller."""
+        view: NDArray[Any] = np.asarray(plane).view(self.dtype)
+        if view.shape == self._plane_shape:
+            return view
+        whole = np.zeros(self._plane_shape, self.dtype)
+        height, width = self._plane_shape[:2]
+        part = view[:height, :width]
+        whole[: part.shape[0], : part.shape[1]] = part
+        return whole
 
     def _key(self, coordinates: tuple[Value, ...]) -> tuple[Value, ...]:
         return tuple(coordinates[position] for position in self._order)
+
+
+class LabelArray(PlaneArray):
+    """Gives arrays that may be written to: napari's compiled colours of labels take no others."""
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Index as `PlaneArray`, with a copy of what may only be read."""
+        found = super().__getitem__(key)
+        return found if found.flags.writeable else found.copy()
 
 
 def _is_index(part: object) -> bool:

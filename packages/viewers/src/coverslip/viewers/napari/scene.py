@@ -9,32 +9,38 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from coverslip.payload import Layer, LayerKey, Placement, Projection, Value
-from coverslip.viewers.colors import ChannelColors
+from coverslip.payload import TABLES, Layer, LayerKey, Placement, Projection, Value
+from coverslip.viewers.errors import TooManyLayers
 from coverslip.viewers.memory import Entry, HeldPlane, Memory, format_size
-from coverslip.viewers.napari.bar import FOLLOW_KEY, LiveBar
-from coverslip.viewers.napari.layers import Limits, LiveLayer
+from coverslip.viewers.napari.backdrop import backdrop
+from coverslip.viewers.napari.bar import FOLLOW_KEY, STEP_KEY, LiveBar
+from coverslip.viewers.napari.layers import LiveImage, LiveLabels
+from coverslip.viewers.napari.live import Limits, LiveLayer
+from coverslip.viewers.napari.looks import Looks
 from coverslip.viewers.napari.planes import Grid
 from coverslip.viewers.napari.sliders import Sliders
+from coverslip.viewers.napari.spacing import Spacing
+from coverslip.viewers.napari.steps import Steps
+from coverslip.viewers.napari.tables import live_table
 from coverslip.viewers.napari.values import ValueLabels
 
 if TYPE_CHECKING:
     import napari
 
-__all__ = ["MANY", "Scene"]
+__all__ = ["MAX_LAYERS", "Scene"]
 
 logger = logging.getLogger(__name__)
 
 _WAITING = "waiting for the first plane"
 
-MANY = 64
-"""Layers of which a warning is due: each one more makes all of napari slower (its issue 8421)."""
+MAX_LAYERS = 100
+"""Layers of which no more are made: each one makes all of napari slower (its issue 8421)."""
 
 _WORDS = 0.25
 """Seconds between two changes of the bar's words."""
@@ -52,17 +58,27 @@ class Scene:
         An open viewer. Layers of the user's own in it are left alone.
     memory : Memory, optional
         Where its planes are held; it is told what is in view.
+    max_layers : int
+        Planes for more layers than this fail.
     """
 
-    def __init__(self, viewer: napari.Viewer, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        memory: Memory | None = None,
+        max_layers: int = MAX_LAYERS,
+    ) -> None:
         self.viewer = viewer
+        self.max_layers = max_layers
         self._memory = Memory() if memory is None else memory
         self._keeps: dict[LayerKey, int] = {}
         """How many planes to keep, of the layers whose streams do not keep all."""
         self.projection = Projection()
         self.following = True
         self._live: dict[LayerKey, LiveLayer] = {}
-        self._colors = ChannelColors()
+        self._looks = Looks()
+        self._spacing = Spacing()
+        self._backdrop: LiveLayer | None = None
         self._sliders = Sliders(viewer, self._on_scrub)
         self._values = ValueLabels(viewer, self._sliders)
         self._grown = False
@@ -72,7 +88,11 @@ class Scene:
         self._collisions_logged = (-_BURST, 0)
         self.bar = LiveBar()
         self.bar.follow_clicked.connect(self.follow)
+        self._steps = Steps(viewer, self.bar)
         viewer.bind_key(FOLLOW_KEY, lambda _: self.follow(not self.following), overwrite=True)
+        viewer.bind_key(STEP_KEY, lambda _: self._steps.next(), overwrite=True)
+        for event in (viewer.dims.events.current_step, viewer.dims.events.ndisplay):
+            event.connect(self._hand_over)
         viewer.layers.events.removed.connect(self._on_removed)
         text = viewer.canvas.overlays.text
         text.visible, text.position, text.text = True, "top_left", _WAITING
@@ -92,18 +112,28 @@ class Scene:
             The output that the plane is, if known.
         limits : tuple of float or None
             The contrast that the plane asks for; None for a plane of one value and for RGB.
+
+        Raises
+        ------
+        TooManyLayers
+            It would make a layer more than there may be.
         """
+        if placement.layer not in self._live and len(self._live) >= self.max_layers:
+            raise TooManyLayers(_too_many(self.max_layers, self._live))
         change = self.projection.insert(placement, pixels, origin)
         self._planes += 1
         self._grown = self._grown or bool(change.grown_axes)
         live = self._live.get(placement.layer)
         if live is None:
-            live = self._add(change.layer, limits)
+            live = self._add(change.layer, placement, limits)
         else:
             live.see(limits)
-            if live.in_view(placement.coordinates, self._sliders.looked_at):
+            self._grown = self._grown or live.outgrown
+            if change.emptied or live.in_view(placement.coordinates, self._sliders.looked_at):
                 live.stale = True
-        if live.image.visible:
+        if self._spacing.learn(placement.display, self.projection.axes.names):
+            self._space()
+        if live.drawn.visible:
             self._newest = placement.coordinates
         if placement.keep:
             self._keeps[placement.layer] = placement.keep
@@ -157,22 +187,26 @@ class Scene:
         """Take away every layer of ours, and begin anew; the user's own stay."""
         with self._sliders.moving():
             for live in list(self._live.values()):
-                self.viewer.layers.remove(live.image)
+                self.viewer.layers.remove(live.drawn)
+            self._drop_backdrop()
         self._planes = 0
         # What the user wanted to keep in view is gone.
         self.follow()
+        self._looks.clear()
 
     def layers(self) -> list[LiveLayer]:
         """Return the layers of ours, bottom first, standing on all axes that were seen."""
         self._grow()
         for live in self._live.values():
             live.settle()
-        by_image = {live.image: live for live in self._live.values()}
-        return [by_image[image] for image in self.viewer.layers if image in by_image]
+        drawn = {live.drawn: live for live in self._live.values()}
+        return [drawn[layer] for layer in self.viewer.layers if layer in drawn]
 
     def close(self) -> None:
         """Let go of the viewer's events; the window itself is not closed."""
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        for event in (self.viewer.dims.events.current_step, self.viewer.dims.events.ndisplay):
+            event.disconnect(self._hand_over)
         self._values.close()
         self._sliders.close()
         for live in self._live.values():
@@ -208,7 +242,7 @@ class Scene:
         """Tell the memory what is in view, and what may be next."""
         if not self._memory.tight:
             return
-        shown = [live for live in self._live.values() if live.image.visible]
+        shown = [live for live in self._live.values() if live.drawn.visible]
         place = self._sliders.looked_at
         in_view = [live.plane_at(place) for live in shown]
         near = [
@@ -218,76 +252,159 @@ class Scene:
 
     # ---- layers -----------------------------------------------------------------------
 
-    def _add(self, layer: Layer, limits: Limits | None) -> LiveLayer:
+    def _add(self, layer: Layer, placement: Placement, limits: Limits | None) -> LiveLayer:
         # The layer starts on the axes that all others stand on, so those come first.
         self._grow()
-        rivals = [live for live in self._live.values() if live.channel is not None]
-        visible, hide = _proposed_visibility(layer, rivals)
-        live = LiveLayer(
-            layer,
-            self._sliders.grid,
-            colormap=self._colors.color(layer.components.get("channel")),
-            visible=visible,
-            limits=limits,
-            like=next(iter(self._live.values()), None),
-        )
+        first = not self._live
+        live, hide = self._make(layer, placement, limits)
         for other in hide:
             other.show(False)
-        first = not self._live
         layers, selected = self.viewer.layers, self.viewer.layers.selection.active
-        kin = [one.image for one in self._live.values() if _picture(one.layer) == _picture(layer)]
-        # The channels of one step stand together, whatever order they come in.
-        place = 1 + max((layers.index(image) for image in kin), default=len(layers) - 1)
+        place = self._place_of(layer)
         self._live[layer.key] = live
         with self._sliders.moving():
-            layers.insert(place, live.image)
-            if selected is not None and not any(other.image is selected for other in hide):
+            if layer.key.kind in TABLES:
+                self._need_backdrop(layer)
+            layers.insert(place, live.drawn)
+            if layer.key.kind not in TABLES:
+                self._drop_backdrop()
+            if selected in layers and not any(other.drawn is selected for other in hide):
                 # Whoever is at the controls of one layer keeps them when another comes.
                 layers.selection.active = selected
         if first:
             self._values.update()
-        if len(self._live) == MANY:
-            logger.warning(
-                "%d layers, which makes napari slow: give a component the mode stack (%s make "
-                "layers now)",
-                MANY,
-                ", ".join(layer.components) or "names",
-            )
+        self._steps.know(self._live.values())
+        if len(self._live) == self.max_layers:
+            logger.warning("%s", _too_many(self.max_layers, self._live))
         return live
+
+    def _make(
+        self, layer: Layer, placement: Placement, limits: Limits | None
+    ) -> tuple[LiveLayer, list[LiveLayer]]:
+        """Return what draws a new layer, and which others hide for it."""
+        grid, display, kind = self._sliders.grid, placement.display, layer.key.kind
+        like = self._like()
+        live: LiveLayer
+        hide: list[LiveLayer] = []
+        if kind in TABLES:
+            looked_at = self._sliders.looked_at
+            color = self._looks.color(display)
+            live = live_table(layer, grid, looked_at, color=color)
+        elif kind == "labels":
+            live = LiveLabels(layer, grid)
+        else:
+            rivals = [
+                live
+                for live in self._live.values()
+                if live.channel is not None and live.layer.key.kind == "image"
+            ]
+            visible, hide = _proposed_visibility(layer, rivals)
+            colormap = self._looks.colormap(layer, display)
+            live = LiveImage(
+                layer, grid, colormap=colormap, limits=limits, display=display, visible=visible
+            )
+        self._looks.dress(live.drawn, display)
+        with live.unnoticed():
+            live.lie_over(like, self._spacing, display)
+        return live, hide
+
+    def _like(self) -> LiveLayer | None:
+        """Return a layer that a new one lies over, plane by plane: one with all the axes."""
+        return next(
+            (live for live in self._live.values() if live.layer.key.kind not in TABLES), None
+        )
+
+    def _place_of(self, layer: Layer) -> int:
+        """Return where a new layer stands in the list: annotations above images."""
+        layers = self.viewer.layers
+        rank = _rank(layer)
+        others = [(live, layers.index(live.drawn)) for live in self._live.values()]
+        # The channels of one step stand together, whatever order they come in.
+        kin = [
+            place
+            for live, place in others
+            if _rank(live.layer) == rank and _picture(live.layer) == _picture(layer)
+        ]
+        above = [place for live, place in others if _rank(live.layer) > rank]
+        return 1 + max(kin) if kin else min(above, default=len(layers))
+
+    def _need_backdrop(self, layer: Layer) -> None:
+        """Have something that all the sliders belong to, where only annotations have come."""
+        if self._backdrop is None and self._like() is None:
+            self._backdrop = backdrop(layer, self._sliders.grid)
+            self.viewer.layers.insert(0, self._backdrop.drawn)
+
+    def _drop_backdrop(self) -> None:
+        dropped, self._backdrop = self._backdrop, None
+        if dropped is not None and dropped.drawn in self.viewer.layers:
+            dropped.close()
+            self.viewer.layers.remove(dropped.drawn)
+
+    def _all(self) -> list[LiveLayer]:
+        """Return all layers and what stands behind them; one that has every axis is the last."""
+        found = [*self._live.values(), *([] if self._backdrop is None else [self._backdrop])]
+        return sorted(found, key=lambda live: live.layer.key.kind not in TABLES)
 
     def _grow(self, target: Mapping[str, Value] = MappingProxyType({})) -> None:
         """Let all layers and sliders stand on the axes as they are now, and go to `target`."""
         self._grown = False
         grid = Grid.of(self.projection.axes)
-        if grid == self._sliders.grid:
+        every = self._all()
+        if grid == self._sliders.grid and not any(live.outgrown for live in every):
             return
-        if not self._live:
+        if not every:
             self._sliders.grid = grid
             return
 
         def change() -> None:
-            last = len(self._live) - 1
-            for number, live in enumerate(self._live.values()):
+            last = len(every) - 1
+            for number, live in enumerate(every):
                 live.move_to(grid, announce=number == last)
+                live.space(self._spacing)
 
         self._sliders.stand_on(grid, change, target)
         self._all_drawn()
         self._values.update()
 
+    def _space(self) -> None:
+        """Let all layers have the distances and the unit that a plane has declared."""
+
+        def change() -> None:
+            for live in self._all():
+                live.space(self._spacing)
+
+        self._sliders.stand_on(self._sliders.grid, change, {})
+        self._values.update()
+        self.viewer.canvas.overlays.scale_bar.visible = True
+
+    def _hand_over(self) -> None:
+        """Hand the annotations in view to their layers, as the sliders move."""
+        if self._sliders.settled:
+            looked_at = self._sliders.looked_at
+            for live in self._live.values():
+                live.look(looked_at)
+
     def _all_drawn(self) -> None:
         """Note that napari has just sliced every layer anew."""
         for live in self._live.values():
             live.stale = False
+        self._hand_over()
 
     def _on_removed(self, event: Any) -> None:
         for key, live in list(self._live.items()):
-            if live.image is event.value:
+            if live.drawn is event.value:
                 # The user's choice: its memory is free, and the next plane makes it anew.
                 live.close()
                 del self._live[key]
                 self._keeps.pop(key, None)
                 self.projection.remove(live.layer)
+        if self._backdrop is not None and self._backdrop.drawn is event.value:
+            self._backdrop.close()
+            self._backdrop = None
+        self._steps.know(self._live.values())
         if not self._live:
+            self._drop_backdrop()
+            self._spacing.clear()
             self._sliders.grid = Grid()
             self._newest = None
             self.viewer.canvas.overlays.text.text = _WAITING
@@ -297,7 +414,7 @@ class Scene:
     def _on_scrub(self) -> None:
         self._look()
         # napari sets its sliders back when the last layer goes, before it says that it went.
-        if self.following and any(live.image in self.viewer.layers for live in self._live.values()):
+        if self.following and any(live.drawn in self.viewer.layers for live in self._live.values()):
             self.follow(False)
 
     def _warn(self, old: str, new: str) -> None:
@@ -324,13 +441,28 @@ def _proposed_visibility(layer: Layer, rivals: list[LiveLayer]) -> tuple[bool, l
     if "channel" not in layer.components:
         return True, []
     group = [live for live in rivals if _picture(live.layer) == _picture(layer)]
-    shown = [live for live in rivals if live.image.visible]
+    shown = [live for live in rivals if live.drawn.visible]
     if group:
         twin = any(live.channel == layer.components["channel"] for live in group)
         return not twin and any(live in shown for live in group), []
     if any(_step_index(live.layer) > _step_index(layer) for live in shown):
         return False, []
     return True, [live for live in shown if live.eye_untouched]
+
+
+def _rank(layer: Layer) -> int:
+    return ("image", "labels", "shapes", "rois", "tracks", "points").index(layer.key.kind)
+
+
+def _too_many(most: int, live: Iterable[LayerKey]) -> str:
+    """Say what to do about a number of layers: the component that makes the most of them."""
+    values: dict[str, set[Value]] = {}
+    for key in live:
+        for name, value in key.components:
+            values.setdefault(name, set()).add(value)
+    worst = max(values, key=lambda name: len(values[name]), default=None)
+    advice = f'give {worst} the mode "stack"' if worst else "give fewer names and steps"
+    return f"{most} layers are the most that this napari shows: {advice}"
 
 
 def _picture(layer: Layer) -> tuple[Any, ...]:

@@ -33,7 +33,19 @@ class NapariViewerServer(StandaloneServer):
 
     kind: ClassVar[str] = "napari"
     default_port: ClassVar[int] = 5555
-    capabilities = ("image", "rgb", "screenshot", "layers")
+    kinds = frozenset({"image", "labels", "points", "shapes", "tracks", "rois"})
+    pads = True
+    capabilities = (
+        "image",
+        "rgb",
+        "labels",
+        "points",
+        "shapes",
+        "tracks",
+        "rois",
+        "screenshot",
+        "layers",
+    )
 
     def __init__(self, **options: Any) -> None:
         super().__init__(starting=True, **options)

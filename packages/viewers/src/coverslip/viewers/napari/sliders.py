@@ -65,6 +65,11 @@ class Sliders:
                     if 0 <= index < len(values):
                         yield {**place, name: values[index]}
 
+    @property
+    def settled(self) -> bool:
+        """Whether the sliders stand where somebody put them, and are not just being moved by us."""
+        return not self._ours
+
     @contextmanager
     def moving(self) -> Iterator[None]:
         """Within it, whatever changes the sliders is not a scrub of the user's."""

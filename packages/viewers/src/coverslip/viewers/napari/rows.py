@@ -1,0 +1,147 @@
+"""Tables of annotations as napari's coordinates, for the place that is looked at. Pure numpy.
+
+A layer of annotations is handed what is in view and nothing else: napari's own slicing of one
+n-dimensional layer would need each point's position on every axis (also on those that it stands on
+all positions of), would have to be rebuilt whenever an axis grows, and would hold the polygons of a
+whole plate at once. So a layer of points has the axes y and x, and those to the left of them only
+as far as its rows stand on one (a track's time), or napari draws one whole (z in 3-D).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverslip.payload import Layer, ShapeType, Value, as_shapes, roi_records, shapes_of
+from coverslip.viewers.napari.planes import Grid
+from coverslip.viewers.rois import outlines, rim_of
+
+__all__ = ["View", "as_vertices", "segments_of", "steps_of", "tables_in_view", "view_of"]
+
+_SIDES = 48
+"""Of the polygon that an ellipse is drawn as."""
+
+
+class View(NamedTuple):
+    """On which axes a table is drawn, and where the sliders are on those that it has no values on.
+
+    Two equal views of the same tables look the same.
+    """
+
+    grid: Grid
+    first: int
+    """The first of the grid's axes that the napari layer has."""
+    at: tuple[int, ...]
+    """The slider's position on each axis from there on; 0 for one that need not be known."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The axes of the napari layer."""
+        return (*self.grid.names[self.first :], "y", "x")
+
+
+def view_of(layer: Layer, grid: Grid, looked_at: Mapping[str, Value]) -> View:
+    """Return the view of a layer from where the sliders are."""
+    own = set(layer.key.along)
+    needed = own | (set(layer.key.axes) - looked_at.keys())
+    if layer.key.kind == "tracks":
+        # napari takes a tracks layer's first axis for its time.
+        needed = {layer.key.along[0]}
+    positions = [position for position, name in enumerate(grid.names) if name in needed]
+    first = min(positions, default=len(grid.names))
+    at = tuple(
+        0 if name in own or name not in looked_at else values.index(looked_at[name])
+        for name, values in zip(grid.names[first:], grid.values[first:], strict=True)
+    )
+    return View(grid, first, at)
+
+
+def tables_in_view(
+    layer: Layer, grid: Grid, looked_at: Mapping[str, Value]
+) -> list[tuple[dict[str, Value], NDArray[Any]]]:
+    """Return the tables that are in view, with their places: one, but where an axis is whole."""
+    axes, store = layer.key.axes, layer.store
+    if all(name in looked_at for name in axes):
+        table = store.get(tuple(looked_at[name] for name in axes))
+        return [] if table is None else [({name: looked_at[name] for name in axes}, table)]
+    values = dict(zip(grid.names, grid.values, strict=True))
+    held = [(dict(zip(axes, place, strict=True)), table) for place, table in store.snapshot()]
+    return [
+        (place, table)
+        for place, table in held
+        # A place that is newer than the grid is drawn when the sliders stand on it.
+        if all(looked_at.get(name, value) == value for name, value in place.items())
+        and all(value in values.get(name, ()) for name, value in place.items())
+    ]
+
+
+def steps_of(
+    layer: Layer, table: NDArray[Any], place: Mapping[str, Value], view: View
+) -> NDArray[np.float64]:
+    """Return each row's coordinates on the axes of `view`, in napari's steps.
+
+    A value between two of an axis's lies between their positions; one beyond the ends at the end.
+    """
+    along = layer.key.along
+    steps = np.empty((len(table), len(view.names)))
+    steps[:, -2:] = table[:, -2:]
+    for column, name in enumerate(view.names[:-2]):
+        values = view.grid.values[view.first + column]
+        if name in along:
+            numbers = [value for value in values if not isinstance(value, str)]
+            rows = table[:, along.index(name) - len(along) - 2]
+            steps[:, column] = np.interp(rows, numbers, np.arange(len(numbers))) if numbers else 0
+        elif name in place:
+            steps[:, column] = values.index(place[name])
+        else:
+            steps[:, column] = view.at[column]
+    return steps
+
+
+def as_vertices(kind: str, table: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a table of shapes or regions as vertices to be joined: no ellipses, no records."""
+    if kind == "rois":
+        found = outlines(roi_records(table))
+        table = as_shapes([shape.vertices for shape in found], [shape.type for shape in found])
+    if (table[:, 1] != ShapeType.ELLIPSE).all():
+        return table
+    parts = []
+    for number, shape in enumerate(shapes_of(table)):
+        vertices = shape.vertices
+        if shape.type is ShapeType.ELLIPSE:
+            vertices = rim_of(vertices, _SIDES)
+        part = np.empty((len(vertices), table.shape[1]))
+        part[:, 0], part[:, 1] = number, shape.type
+        part[:, 2:-2], part[:, -2:] = shape.along, vertices
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+def segments_of(table: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the lines that join the vertices of each shape, as napari's vectors.
+
+    Parameters
+    ----------
+    table : ndarray
+        From `as_vertices`.
+    steps : ndarray
+        Its `steps_of`.
+
+    Returns
+    -------
+    ndarray
+        ``(n, 2, axes)``: start and projection of each line.
+    """
+    if not len(table):
+        return np.empty((0, 2, steps.shape[1]))
+    last = np.append(np.diff(table[:, 0]) != 0, True)
+    ends = np.flatnonzero(last)
+    following = np.arange(1, len(table) + 1)
+    following[ends] = np.concatenate(([0], ends[:-1] + 1))
+    closed = ~np.isin(table[:, 1], (ShapeType.PATH, ShapeType.LINE))
+    joined = closed | ~last
+    starts = steps[joined]
+    return np.stack([starts, steps[following[joined]] - starts], axis=1)

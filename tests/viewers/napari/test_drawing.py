@@ -1,0 +1,187 @@
+"""Planes are drawn as they ask to be, until the user has another opinion."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from coverslip.payload import Display, as_points
+from tests.viewers.napari.conftest import Show, plane
+
+if TYPE_CHECKING:
+    from coverslip.viewers.napari.window import LiveWindow
+
+pytestmark = pytest.mark.gui
+
+MICROMETRES = Display(scale={"z": 2.0, "y": 0.325, "x": 0.325}, unit="um")
+
+
+def drawn(window: LiveWindow, name: str) -> Any:
+    return window.viewer.layers[name]._slice.image.raw
+
+
+def test_a_layer_looks_as_its_planes_ask(window: LiveWindow, show: Show) -> None:
+    display = Display(
+        colormap="magma", contrast_limits=(10, 90), opacity=0.7, blending="translucent"
+    )
+    show(5, display=display, channel="DAPI")
+    show(3000, display=display, channel="DAPI", z_index=1)
+    layer = window.viewer.layers["Channel_DAPI"]
+    assert (layer.colormap.name, layer.opacity, layer.blending) == ("magma", 0.7, "translucent")
+    assert list(layer.contrast_limits) == [10, 90]
+    show(4000, display=display, channel="DAPI")
+    assert list(layer.contrast_limits) == [10, 90], "what was declared is not widened"
+
+
+def test_what_the_user_touched_is_the_user_s(window: LiveWindow, show: Show) -> None:
+    show(5, display=Display(colormap="magma", opacity=0.7))
+    layer = window.viewer.layers["Image"]
+    layer.colormap, layer.opacity, layer.contrast_limits = "green", 1.0, (3, 4)
+    show(9, display=Display(colormap="red", opacity=0.2, contrast_limits=(0, 1)))
+    assert (layer.colormap.name, layer.opacity) == ("green", 1.0)
+    assert list(layer.contrast_limits) == [3, 4]
+
+
+def test_unknown_looks_are_counted_and_said_once(
+    window: LiveWindow, show: Show, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = Display(colormap="no such LUT", blending="swirl")
+    with caplog.at_level(logging.WARNING):
+        for well in ("A1", "A2"):
+            show(5, well=well, modes={"well": "separate"}, display=odd)
+        show(as_points([[1, 1]]), kind="points", display=odd)
+    assert len(window.viewer.layers) == 3
+    assert window.scene._looks.unknown == {
+        "colormap 'no such LUT'": 2,
+        "blending 'swirl'": 3,
+        "colour 'no such LUT'": 1,
+    }
+    assert len(caplog.records) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"), [("Grays", "gray"), ("Green", "green"), ("viridis", "viridis")]
+)
+def test_imagej_s_spelling_is_understood(
+    window: LiveWindow, show: Show, asked: str, given: str
+) -> None:
+    show(5, display=Display(colormap=asked))
+    assert window.viewer.layers["Image"].colormap.name == given
+
+
+def test_steps_in_micrometres_hold_for_all_layers(window: LiveWindow, show: Show) -> None:
+    show(1, well="A1", z_index=3, channel="raw")
+    show(as_points([[1, 1]]), kind="points", well="A1", z_index=3)
+    for z in (1, 2, 3):
+        show(z, well="A1", z_index=z, channel="DAPI", display=MICROMETRES)
+    dapi, raw = (window.viewer.layers[f"Channel_{name}"] for name in ("DAPI", "raw"))
+    assert tuple(dapi.axis_labels) == ("well", "z_index", "y", "x")
+    assert tuple(dapi.scale) == (1, 2, 0.325, 0.325)
+    assert [str(unit) for unit in dapi.units] == ["pixel", "micrometer", "micrometer", "micrometer"]
+    assert tuple(raw.scale) == (1, 2, 1, 1), "its own pixels were never said to be of another size"
+    assert window.viewer.canvas.overlays.scale_bar.visible
+    for position, z in enumerate((1, 2, 3)):
+        window.viewer.dims.set_current_step(1, position)
+        assert drawn(window, "Channel_DAPI")[5, 5] == z
+    assert drawn(window, "Channel_raw")[5, 5] == 1
+    show(7, well="A1", z_index=0, channel="DAPI", display=MICROMETRES)
+    assert tuple(dapi.scale) == (1, 2, 0.325, 0.325)
+
+
+def test_an_axis_that_comes_later_has_its_step(window: LiveWindow, show: Show) -> None:
+    show(1, well="A1", display=MICROMETRES)
+    show(as_points([[2, 2]]), kind="points", well="A1", display=MICROMETRES)
+    for z in (4, 5):
+        show(z, well="A1", z_index=z, display=MICROMETRES)
+    for layer in window.viewer.layers:
+        if layer.name != "Points":
+            assert tuple(layer.scale) == (1, 2, 0.325, 0.325)
+    assert tuple(window.viewer.layers["Points"].scale) == (0.325, 0.325)
+    assert window.viewer.dims.current_step[1] == 1
+
+
+def test_planes_of_several_sizes_are_padded_when_they_are_read(
+    window: LiveWindow, show: Show
+) -> None:
+    pad = Display(pad=True)
+    sizes = {"A1": (16, 24), "A2": (40, 12), "A3": (10, 60)}
+    for well, size in sizes.items():
+        show(plane(int(well[1]), shape=size), well=well, display=pad)
+    (layer,) = window.viewer.layers
+    assert layer.data.shape == (3, 40, 60)
+    for position, (well, size) in enumerate(sizes.items()):
+        window.viewer.dims.set_current_step(0, position)
+        picture = drawn(window, "Image")
+        assert picture.shape == (40, 60)
+        assert np.array_equal(picture[: size[0], : size[1]], plane(int(well[1]), shape=size))
+        assert picture.sum() == plane(int(well[1]), shape=size).sum()
+        held = window.scene.layers()[0].layer.store.get((well,))
+        assert held is not None
+        assert held.shape == size
+    assert layer.extent.data[1].tolist() == [2, 39, 59]
+
+
+def test_without_padding_each_size_has_a_layer_of_its_own(window: LiveWindow, show: Show) -> None:
+    show(plane(1, shape=(16, 24)), well="A1")
+    show(plane(1, shape=(8, 8)), well="A2")
+    assert [layer.name for layer in window.viewer.layers] == ["Image", "Image (8 x 8)"]
+
+
+def test_a_replacement_empties_its_layers_and_no_others(window: LiveWindow, show: Show) -> None:
+    show(1, well="A1", name="other")
+    for well in ("A1", "A2"):
+        show(2, well=well, replace="first")
+    window.viewer.layers["Image"].opacity = 0.4
+    window.scene.follow(False)
+    window.viewer.dims.set_current_step(0, 0)
+    show(3, well="A2", replace="second")
+    assert not drawn(window, "Image").any(), "what was in view is gone"
+    assert window.viewer.layers["Image"].opacity == 0.4
+    window.viewer.dims.set_current_step(0, 1)
+    assert drawn(window, "Image")[5, 5] == 3
+    assert {len(live.layer.store) for live in window.scene.layers()} == {1}
+
+
+def test_steps_are_shown_one_by_one_or_side_by_side(window: LiveWindow, show: Show) -> None:
+    def shown() -> list[str]:
+        return [layer.name for layer in window.viewer.layers if layer.visible]
+
+    for number, step in enumerate(("raw", "blur")):
+        for channel in ("DAPI", "GFP"):
+            show(5, channel=channel, step=(number, step))
+    show(as_points([[1, 1]]), kind="points")
+    raw = ["Step_00_raw_Channel_DAPI", "Step_00_raw_Channel_GFP"]
+    blur = ["Step_01_blur_Channel_DAPI", "Step_01_blur_Channel_GFP"]
+    combo = window.scene.bar._steps
+    assert [combo.itemText(i) for i in range(combo.count())] == [
+        "0 raw",
+        "1 blur",
+        "all steps, side by side",
+    ]
+    combo.activated.emit(0)
+    assert shown() == [*raw, "Points"]
+    window.scene._steps.next()
+    assert shown() == [*blur, "Points"]
+    window.scene._steps.next()
+    assert shown() == [*raw, *blur, "Points"]
+    grid = window.viewer.canvas.grid
+    assert (grid.enabled, grid.stride) == (True, 2)
+    show(5, channel="DAPI", step=(2, "late"))
+    late = ["Step_02_late_Channel_DAPI"]
+    assert shown() == [*raw, *blur, *late, "Points"], "the choice holds for what comes later"
+    window.scene._steps.choose(2)
+    assert shown() == [*late, "Points"]
+    assert not grid.enabled
+    show(5, channel="GFP", step=(2, "late"))
+    show(5, channel="DAPI", step=(3, "later"))
+    assert shown() == [*late, "Step_02_late_Channel_GFP", "Points"]
+
+
+def test_one_step_alone_is_nothing_to_choose_from(window: LiveWindow, show: Show) -> None:
+    show(5, channel="DAPI", step=(0, "raw"))
+    assert window.scene.bar._steps.isHidden()
+    window.scene._steps.next()
+    assert [layer.visible for layer in window.viewer.layers] == [True]
