@@ -1,4 +1,4 @@
-"""``python -m benchmarks [planes] [napari] [fiji] [--rounds N]``: tables, as ratios of one run."""
+"""``python -m benchmarks [PART …] [--rounds N]``: tables, as ratios of one run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from rich.console import Console
 
 console = Console(width=110)
 
+PARTS = ("planes", "napari", "fiji", "network")
+
 
 def main(arguments: list[str]) -> int:
     """Run the parts that are named, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", choices=["planes", "napari", "fiji", []], help="default: all"
-    )
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is shown")
     options = parser.parse_args(arguments)
-    parts = options.parts or ["planes", "napari", "fiji"]
+    parts = options.parts or PARTS
     if "planes" in parts:
         from benchmarks.planes import latency_table, rate_table
 
@@ -34,6 +34,10 @@ def main(arguments: list[str]) -> int:
         from benchmarks.fiji_cost import fiji_table
 
         fiji_table(console, options.rounds)
+    if "network" in parts:
+        from benchmarks.network import network_table
+
+        network_table(console, options.rounds)
     return 0
 
 

@@ -31,8 +31,8 @@ class Receiver(ViewerServer):
     kind = "bench"
     default_port = 5590
 
-    def __init__(self, keep: bool) -> None:
-        super().__init__()
+    def __init__(self, keep: bool, **options: Any) -> None:
+        super().__init__(**options)
         self.keep = keep
         self.latencies: list[int] = []
         self.last = 0

@@ -6,10 +6,7 @@ import contextlib
 import logging
 import os
 import pickle
-import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 import zlib
@@ -261,41 +258,19 @@ class TestDelivery:
     "threads", "files", reason="pyzmq keeps one thread for buffers sent without a copy"
 )
 class TestInline:
-    """A viewer in another pid namespace, as in a container: it cannot reach the arena."""
-
-    @pytest.fixture
-    def endpoint(self, runtime_folder: Path, free_port: Callable[[], int]) -> Iterator[Endpoint]:
-        unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        if (
-            shutil.which("unshare") is None
-            or subprocess.run([*unshare, "true"], check=False).returncode
-        ):
-            pytest.skip("a pid namespace needs Linux, util-linux and root")
-        port = str(free_port())
-        viewer = subprocess.Popen(
-            [*unshare, sys.executable, "-m", "tests.viewers.headless", "--say", "--port", port],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert viewer.stdout is not None
-        yield Endpoint.from_url(viewer.stdout.readline().strip())
-        viewer.kill()
-        viewer.wait(DEADLINE)
-        viewer.stdout.close()
-
-    def test_pixels_travel_in_the_message_and_are_the_same(self, endpoint: Endpoint) -> None:
-        stream = Stream([RemoteTarget(endpoint)])
+    def test_pixels_travel_in_the_message_and_are_the_same(self, contained: Endpoint) -> None:
+        stream = Stream([RemoteTarget(contained)])
         sent = {number: plane(number, edge) for number, edge in enumerate((8, 64, 512, 2048))}
         stream.send([Image({"n": number}, pixels) for number, pixels in sent.items()], Source())
         assert stream.flush(DEADLINE) == (4, 4, 0, 0)
-        layers = request(endpoint, DescribeLayers(checksums=True), Layers, timeout=10).layers
+        layers = request(contained, DescribeLayers(checksums=True), Layers, timeout=10).layers
         assert {one.components["n"]: one.crc32 for layer in layers for one in layer.planes} == {
             number: zlib.crc32(pixels.tobytes()) for number, pixels in sent.items()
         }
         stream.close()
 
-    def test_what_is_under_way_stays_within_the_budget(self, endpoint: Endpoint) -> None:
-        stream = Stream([RemoteTarget(endpoint)], budget=1 << 20)
+    def test_what_is_under_way_stays_within_the_budget(self, contained: Endpoint) -> None:
+        stream = Stream([RemoteTarget(contained)], budget=1 << 20)
         for number in range(100):
             send(stream, plane(number, edge=256), n=number)
             assert stream.statistics().bytes_in_flight <= 1 << 20

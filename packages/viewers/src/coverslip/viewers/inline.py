@@ -79,7 +79,9 @@ class _UnderWay(NamedTuple):
     wire: int
     pixels: int
     slots: tuple[Slot, ...]
-    ring_end: int | None
+    taken: int
+    ring_end: int
+    """What of the ring it has, and where that ends."""
 
 
 class _Packed(NamedTuple):
@@ -119,7 +121,7 @@ class Packer:
         self._arena = arena
         self._changed = changed
         self._under_way: deque[_UnderWay] = deque()
-        self._planes = self._bytes = 0
+        self._planes = self._bytes = self._taken = 0
         self._turn = 0
         self._may_compress = False
         self._ring: Ring | None = None
@@ -143,7 +145,7 @@ class Packer:
         """Let go of what is under way: the lane's leases have ended."""
         self._turn += 1
         self._under_way.clear()
-        self._planes = self._bytes = 0
+        self._planes = self._bytes = self._taken = 0
         self.economy.interrupted()
         if self._ring is not None:
             self._ring.clear()
@@ -154,9 +156,9 @@ class Packer:
         return bool(self._under_way)
 
     @property
-    def bytes_under_way(self) -> int:
-        """Bytes in messages that the viewer has not confirmed."""
-        return self._bytes
+    def bytes_compressed(self) -> int:
+        """Bytes of compressed pixels under way; others are the arena's to count."""
+        return self._taken
 
     def confirm(self, counts: Counts) -> None:
         """Give back the memory of what the viewer has."""
@@ -171,7 +173,8 @@ class Packer:
             self._bytes -= message.wire
             for slot in message.slots:
                 self._arena.release(slot, self._lane.index)
-            if message.ring_end is not None and self._ring is not None:
+            if message.taken and self._ring is not None:
+                self._taken -= message.taken
                 self._ring.give(message.ring_end)
         waiting = counts.pending * pixels // planes if planes else 0
         self.economy.reported(taken, self._bytes, waiting, time.monotonic())
@@ -243,9 +246,10 @@ class Packer:
                 self._changed.wait(_PAUSE)
 
     def _note(self, packed: _Packed) -> None:
-        end = None
+        end = 0
         if packed.taken and self._ring is not None:
             end = self._ring.take(packed.start, packed.taken)
+            self._taken += packed.taken
         for slot in packed.loose:
             self._arena.release(slot, self._lane.index)
         self.compressed += len(packed.loose)
@@ -257,6 +261,7 @@ class Packer:
                 packed.wire,
                 pixels,
                 packed.held,
+                packed.taken,
                 end,
             )
         )

@@ -214,6 +214,11 @@ class Lane:
         return self._packer.compressed
 
     @property
+    def bytes_compressed(self) -> int:
+        """Bytes of compressed pixels that the viewer has not confirmed."""
+        return self._packer.bytes_compressed
+
+    @property
     def sends_inline(self) -> bool:
         """Whether planes are the packer's to send."""
         return self._inline and self._state is LaneState.LIVE

@@ -94,7 +94,7 @@ class Statistics(NamedTuple):
     pending : int
         Planes of which no end is known yet.
     bytes_in_flight : int
-        Bytes of shared memory that hold planes no viewer has copied yet.
+        Bytes of shared memory that hold planes, compressed or not, that some viewer has not got.
     rate : float
         Planes sent a second, over the last five.
     reasons : dict of str to int
@@ -438,11 +438,12 @@ class Stream:
                     reasons[reason] = reasons.get(reason, 0) + planes
             state = tuple(lane.state.value for lane in self._lanes)
             compressed = sum(lane.compressed for lane in self._lanes)
+            under_way = sum(lane.bytes_compressed for lane in self._lanes)
         span = now - recent[0][0] if recent else 0.0
         return Statistics(
             *delivery,
             pending=delivery.pending,
-            bytes_in_flight=0 if self._closed.is_set() else self._arena.bytes_in_flight,
+            bytes_in_flight=0 if self._closed.is_set() else self._arena.bytes_in_flight + under_way,
             rate=sum(planes for _, planes in recent) / span if span > 0 else 0.0,
             reasons=reasons,
             compressed=compressed,
