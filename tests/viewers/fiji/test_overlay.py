@@ -290,3 +290,14 @@ def test_outlines_have_the_colour_that_they_ask_for(bench: Bench) -> None:
     bench.macro("run('Select None')")
     assert colors[:2] == ["#ff8000", "#8000ffff"]
     assert colors[2] in {"none", "yellow"}
+
+
+def test_labels_have_the_calibration_of_their_image(bench: Bench) -> None:
+    bench.show(PLANE, well="A1", scale={"y": 0.5, "x": 0.5}, unit="um")
+    bench.settle()
+    bench.view.labels(np.eye(60, 80, dtype=np.int32), well="A1")
+    bench.view.labels(np.eye(60, 80, dtype=np.int32), well="A2")
+    bench.settle()
+    look = "selectImage(getArgument()); getVoxelSize(x, y, z, unit); return '' + x + ' ' + unit"
+    assert bench.view.run_macro(look, "Well_A1_Labels") == "0.5 \u00b5m"
+    assert bench.view.run_macro(look, "Well_A2_Labels") == "1 pixels"

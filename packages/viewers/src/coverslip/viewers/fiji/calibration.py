@@ -84,6 +84,10 @@ class Ruler:
         """Note what a new plane says; one that says nothing changes nothing."""
         self._asked = Lengths.of(display, layout) or self._asked
 
+    def adopt(self, other: Ruler) -> None:
+        """Take what another window's planes say, until one of this window says otherwise."""
+        self._asked = self._asked or other._asked
+
     def apply(self, imp: Any) -> bool:
         """Calibrate an image; return whether that changed it."""
         if self._asked is None or self._asked == self._applied:

@@ -138,6 +138,11 @@ class Scene:
         key = layer.key
         looks = ChannelLooks(self._colors, self._shelf, rgb=key.rgb, labels=key.kind == "labels")
         window = self._windows[key] = HyperstackWindow(stack, looks)
+        if key.kind == "labels":
+            # What is measured on labels is measured in the units of their image.
+            for image in self._windows.values():
+                if image is not window and image.layer.components == layer.components:
+                    window.ruler.adopt(image.ruler)
         for kind, groups in self._outlines.items():
             for place, annotated in groups.items():
                 self._lay(window, (kind, place), annotated)

@@ -42,7 +42,7 @@ class HyperstackWindow:
         self.layer = hyperstack.layer
         self.looks = looks
         self.overlay = WindowOverlay()
-        self._ruler = Ruler()
+        self.ruler = Ruler()
         self._replacement = ""
         hyperstack.settle()
         self._newest: Coordinates = hyperstack.places[0]
@@ -97,7 +97,7 @@ class HyperstackWindow:
         stack.put(coordinates)
         newest = self._newest = self.layer.store.key(coordinates)
         self.looks.see(stack.channel_of(newest), stack.stain_of(newest), limits, display)
-        self._ruler.see(display, stack.layout)
+        self.ruler.see(display, stack.layout)
         self._dirty = True
 
     def annotate(
@@ -124,7 +124,7 @@ class HyperstackWindow:
             self._take_pixels()
         looks_new = self.looks.apply(self.imp, self.hyperstack.channels())
         looks_new = self.overlay.apply(self.imp, self.hyperstack.grid) or looks_new
-        if self._ruler.apply(self.imp):
+        if self.ruler.apply(self.imp):
             self.imp.repaintWindow()  # its subtitle says how large the image is
         place = self.hyperstack.index(coordinates)
         if self._following:
