@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from coverslip.transport import LaunchError, list_connections
-from coverslip.viewers import View, ViewerGone
+from coverslip.viewers import View, ViewerGone, connect
+from coverslip.viewers.kinds import _OURS
 from tests.viewers.headless import HeadlessVisualizer
 from tests.waiting import DEADLINE
 
@@ -92,3 +93,24 @@ def test_a_view_that_is_pickled_while_its_viewer_starts_comes_to_that_viewer(
 def test_a_port_is_a_number() -> None:
     with pytest.raises(TypeError, match="'5555'"):
         HeadlessVisualizer(port="5555")  # type: ignore[arg-type]
+
+
+def test_what_this_process_starts_just_now_is_not_started_twice(
+    runtime_folder: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{HeadlessVisualizer.__module__}:HeadlessVisualizer"
+    monkeypatch.setitem(_OURS, "headless", name)
+    visualizer = HeadlessVisualizer(port=free_port(), viewer_title="mine", persistent=False)
+    assert HeadlessVisualizer.starting() is None
+    visualizer.start_viewer(async_mode=True)
+    try:
+        # No connection file yet, and so nothing to be found by.
+        assert HeadlessVisualizer.starting("another") is None
+        with connect("headless", timeout=0) as view:
+            assert view.visualizer is visualizer
+            view.show([[1, 2], [3, 4]])
+            assert view.flush(DEADLINE) == (1, 1, 0, 0)
+        assert HeadlessVisualizer.starting() is None
+        assert len(list_connections()) == 1
+    finally:
+        visualizer.stop_viewer(DEADLINE)
