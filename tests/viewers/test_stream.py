@@ -18,8 +18,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coverslip.payload import Source, UnsupportedArray
-from coverslip.transport import Clear, Detach, Done, Endpoint, RequestTimeout, request
+from coverslip.payload import (
+    Batch,
+    Inline,
+    Plane,
+    Source,
+    UnsupportedArray,
+    encode,
+    encode_offer,
+)
+from coverslip.transport import (
+    CLOSED,
+    Attach,
+    Clear,
+    Detach,
+    Done,
+    Endpoint,
+    Publisher,
+    PublisherState,
+    RequestRefused,
+    RequestTimeout,
+    request,
+)
 from coverslip.viewers import StreamClosed, View, ViewerGone
 from coverslip.viewers.messages import DescribeLayers, Layers
 from coverslip.viewers.stream import Image, Stream
@@ -231,16 +251,66 @@ class TestDelivery:
         send(stream, plane(2), n=2)
         assert stream.flush(DEADLINE) == (3, 2, 1, 0)
 
-    def test_planes_of_a_stream_that_somebody_detached_fail_and_are_counted(
+    def test_another_holder_of_the_key_cannot_end_a_stream_or_spoil_its_account(
         self, stream: Stream, server: HeadlessServer
     ) -> None:
         send(stream, plane(0), n=0)
         assert stream.flush(DEADLINE) == (1, 1, 0, 0)
-        request(server.connection.endpoint, Detach(stream=stream.id), Done, timeout=5)
+        endpoint = server.connection.endpoint
+        offer = encode_offer(stream._arena.offer(0))
+        for wrong in (
+            Detach(stream=stream.id),
+            Detach(stream=stream.id, sequence=1 << 40, secret=b"guessed"),
+            Attach(stream=stream.id, epoch=1 << 62, sequence=1 << 40, offer=offer),
+        ):
+            with pytest.raises(RequestRefused, match="is another's"):
+                request(endpoint, wrong, Done, timeout=5)
+        before = server.ledgers[stream.id].counts()
+        publisher = Publisher.acquire(endpoint)
+        eventually(lambda: publisher.poll() is PublisherState.LISTENING, "it listens")
+        refused = server.refused
+        for epoch in (0, 1, 1 << 62):  # the first is over, which is no offence
+            forged = Batch(stream.id, epoch, 1 << 30, Source(), (Plane((1, 1), "|u1", Inline(1)),))
+            publisher.send(encode(forged, [b"x"]))
+        eventually(lambda: server.refused > refused, "the forgery is refused")
+        publisher.release()
+        assert server.ledgers[stream.id].counts() == before
         send(stream, plane(1), n=1)
-        assert stream.flush(DEADLINE) == (2, 1, 0, 1)
-        assert server.ledgers[stream.id].counts().failed == 1
-        assert "detached" in " ".join(stream.statistics().reasons)
+        assert stream.flush(DEADLINE) == (2, 2, 0, 0)
+
+    def test_what_a_close_that_does_not_wait_leaves_out_the_viewer_leaves_out_too(
+        self, server: HeadlessServer
+    ) -> None:
+        server.slow = 0.05
+        stream = Stream([RemoteTarget(server.connection.endpoint)])
+        eventually(lambda: stream.statistics().state == ("live",), "it attached")
+        for number in range(50):
+            send(stream, plane(number), n=number)
+        eventually(lambda: stream.statistics().shown > 2, "some are shown")
+        delivery = stream.close(0)
+        assert delivery.complete
+        assert delivery.dropped > 0
+        counts = server.ledgers[stream.id].counts()
+        assert counts.pending == 0
+        assert (counts.shown, counts.dropped) == (delivery.shown, delivery.dropped)
+        assert counts.reasons == {CLOSED: delivery.dropped}
+        eventually(lambda: not server.waiting, "the viewer went through what it had")
+        assert server.ledgers[stream.id].counts() == counts
+        (layer,) = server.projection
+        assert len(layer.store) == delivery.shown
+
+    def test_what_a_stream_that_is_dropped_had_sent_is_still_shown(
+        self, server: HeadlessServer
+    ) -> None:
+        server.slow = 0.02
+        stream = Stream([RemoteTarget(server.connection.endpoint)])
+        eventually(lambda: stream.statistics().state == ("live",), "it attached")
+        name, holdings = stream.id, stream._holdings
+        for number in range(50):
+            send(stream, plane(number), n=number)
+        eventually(lambda: server.ledger(name).counts().next == 50, "the viewer has them")
+        holdings.let_go(0)
+        eventually(lambda: server.ledger(name).counts().shown == 50, "all are shown")
 
     def test_two_viewers_share_one_arena(
         self, runtime_folder: Path, free_port: Callable[[], int]

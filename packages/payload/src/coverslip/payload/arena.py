@@ -13,20 +13,21 @@ import platform
 import secrets
 import threading
 import weakref
-from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from coverslip.payload.backing import Backing
-from coverslip.payload.errors import ArenaClosed, ArenaFull, PlaneTooLarge, StalePlane
+from coverslip.payload.errors import ArenaClosed, PlaneTooLarge
 from coverslip.payload.leases import Leases
 from coverslip.payload.region import Region
+from coverslip.payload.regions import Regions
 from coverslip.payload.schema import ArenaAddress, Offer, Slot
 from coverslip.payload.segment import Mechanism
 from coverslip.payload.space import Space
+from coverslip.payload.supply import Supply
 from coverslip.payload.table import MAX_LANES, MAX_SLOTS, NONCE_SIZE, Layout
 
 __all__ = ["Arena"]
@@ -51,6 +52,9 @@ class Arena:
         Planes that can be in flight at once.
     mechanism : {"memfd", "posix", "windows"}, optional
         What the segment is made of; the platform's own by default.
+    spill : bool, default False
+        Take private memory, within the budget, for as long as the system has no shared memory:
+        for who sends the bytes of such a region (`Region.shared` says which) with its message.
 
     Attributes
     ----------
@@ -60,7 +64,7 @@ class Arena:
     Raises
     ------
     ArenaFull
-        The system refuses a segment of that size.
+        The system refuses a segment of that size, and `spill` is off.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Arena:
         lanes: int = 8,
         slots: int = 4096,
         mechanism: Mechanism | None = None,
+        spill: bool = False,
     ) -> None:
         if budget <= 0 or not 0 < lanes <= MAX_LANES or not 0 < slots <= MAX_SLOTS:
             raise ValueError(
@@ -85,23 +90,17 @@ class Arena:
         )
         self._lock = threading.Lock()
         self._unusable = ""
-        backing = Backing(self._layout, mechanism)
-        self._layout.write(backing.front)
-        self._address = backing.address
-        self._backing: Backing | None = backing
-        self._leases: Leases | None = Leases(self._layout, backing.front)
-        self._reserved: dict[int, Region] = {}  # by offset
-        self._published: dict[int, Region] = {}  # by index
-        self._abandoned: deque[Region] = deque()
-        self._lanes: deque[int] = deque(range(lanes))
-        self._bytes_reserved = 0
-        self._bytes_in_flight = 0
+        self._regions = Regions()
+        self._supply = Supply(self._layout, mechanism, spill=spill)
+        leases = Leases(self._layout, self._supply.front)
+        self._leases: Leases | None = leases
+        self._supply.moved = partial(leases.move, self._layout)
         _arenas.add(self)
 
     @property
-    def address(self) -> ArenaAddress:
-        """Where another process of this machine finds the segment."""
-        return self._address
+    def address(self) -> ArenaAddress | None:
+        """Where another process of this machine finds the segment; None while there is none."""
+        return self._supply.segment
 
     @property
     def nonce(self) -> bytes:
@@ -109,28 +108,40 @@ class Arena:
         return self._layout.nonce
 
     @property
+    def refused(self) -> str:
+        """Why the system had no shared memory when it was last asked; empty when it had."""
+        return self._supply.refused
+
+    @property
     def bytes_in_flight(self) -> int:
         """Bytes published and, as far as was last looked, not yet copied by every lane."""
-        return self._bytes_in_flight
+        return self._regions.in_flight
 
     @property
     def bytes_reserved(self) -> int:
         """Bytes handed out to be written and not yet published or discarded."""
-        return self._bytes_reserved
+        return self._regions.reserved
 
     @property
     def bytes_backed(self) -> int:
-        """Bytes of memory that the system has set aside for the data so far."""
-        backing = self._backing
-        return 0 if backing is None else backing.backed
+        """Bytes of shared memory that the system has set aside for the data so far."""
+        return self._supply.backed
 
     @property
     def closed(self) -> bool:
         """Whether this process can no longer use the arena."""
-        return self._backing is None
+        return self._leases is None
 
-    def offer(self, lane: int) -> Offer:
-        """Return what the viewer on `lane` needs to open the arena and prove it."""
+    def offer(self, lane: int, start_time: float = 0.0) -> Offer:
+        """Return what the viewer on `lane` needs to open the arena and prove it.
+
+        Parameters
+        ----------
+        lane : int
+            The viewer's place.
+        start_time : float, default 0.0
+            This process's, as `Offer` has it.
+        """
         self._check_lane(lane)
         return Offer(
             address=self.address,
@@ -138,6 +149,7 @@ class Arena:
             lane=lane,
             host=platform.node()[:256],
             pid=os.getpid(),
+            start_time=start_time,
         )
 
     def reserve(self, nbytes: int) -> Region | None:
@@ -148,7 +160,7 @@ class Arena:
         PlaneTooLarge
             The whole budget is less than `nbytes`.
         ArenaFull
-            The system has no memory for it, and what the arena has is too small.
+            The system has no memory for it, what the arena has is too small, and `spill` is off.
         ArenaClosed
             The arena was closed, or belongs to this process's parent.
         """
@@ -156,20 +168,19 @@ class Arena:
             raise ValueError(f"a region of {nbytes} bytes")
         if nbytes > self.budget:
             raise PlaneTooLarge(f"a plane of {nbytes} bytes; the arena has {self.budget} in all")
-        size = Space.round(nbytes)
         with self._lock:
-            backing, leases = self._parts()
-            self._collect_oldest(backing, leases)
-            offset = backing.take(size) if leases.available else None
-            if offset is None:
-                self._collect_rest(backing, leases)
-                offset = backing.find(size) if leases.available else None
-            if offset is None:
+            leases = self._open()
+            self._collect_oldest(leases)
+            place = self._supply.take(nbytes) if leases.available else None
+            if place is None:
+                self._collect_rest(leases)
+                used = self._regions.reserved + self._regions.in_flight
+                place = self._supply.find(nbytes, used) if leases.available else None
+            if place is None:
                 return None
             index, generation = leases.take()
-            region = Region(self._memory, index, generation, offset, nbytes)
-            self._reserved[offset] = region
-            self._bytes_reserved += nbytes
+            region = Region(self._memory, index, generation, place, nbytes)
+            self._regions.reserve(region)
             return region
 
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
@@ -188,10 +199,7 @@ class Arena:
         if region is None:
             return None
         array = region.array(shape, wanted)
-        # Every view has this array as its base, so it goes last. It may go in any thread and with
-        # the lock held, by garbage collection: the region is only noted.
-        abandoned = self._abandoned
-        region.owner = weakref.ref(array, lambda _: abandoned.append(region))
+        self._regions.lend(region, array)
         return array
 
     def claim(self, array: NDArray[Any]) -> Region | None:
@@ -201,28 +209,13 @@ class Arena:
         in another order than a message has them: those pixels must be copied. A part must,
         because publishing gives the whole slot away.
         """
-        if not self._reserved or not array.flags.c_contiguous:
-            return None
         with self._lock:
-            if self._backing is None:
-                return None
-            region = self._reserved.get(self._backing.offset_of(array))
-            if region is None or region.length != array.nbytes or region.owner is None:
-                return None
-            # An array that was published lies at the same place as whoever has the slot now.
-            owner = region.owner()
-            if owner is None or (array is not owner and array.base is not owner):
-                return None
-            if array.dtype != array.dtype.newbyteorder("<"):
-                return None
-            region.owner = None
-            return region
+            return self._regions.claim(array)
 
     def holds(self, array: NDArray[Any]) -> bool:
-        """Whether an array begins in this arena's memory, whoever owns that part of it now."""
+        """Whether an array begins in this arena's segment, whoever owns that part of it now."""
         with self._lock:
-            backing = self._backing
-            return backing is not None and 0 <= backing.offset_of(array) < self._layout.data_size
+            return self._supply.holds(array)
 
     def publish(self, region: Region, lanes: Iterable[int]) -> Slot:
         """Give the region to the readers on `lanes`; from now on it is theirs.
@@ -238,11 +231,10 @@ class Arena:
         for lane in given:
             self._check_lane(lane)
         with self._lock:
-            _, leases = self._parts()
-            self._take_back(region)
-            leases.grant(region.index, given)
-            self._published[region.index] = region
-            self._bytes_in_flight += region.length
+            leases = self._open()
+            self._regions.take_back(region)
+            leases.grant(region.index, given, region.length)
+            self._regions.publish(region)
         return Slot(region.index, region.offset, region.length, region.generation)
 
     def discard(self, region: Region) -> None:
@@ -254,9 +246,9 @@ class Arena:
             The region is not reserved (any more).
         """
         with self._lock:
-            if self._backing is not None and self._leases is not None:
-                self._take_back(region)
-                self._free(region, self._backing, self._leases)
+            if self._leases is not None:
+                self._regions.take_back(region)
+                self._free(region, self._leases)
 
     def view(self, slot: Slot) -> memoryview:
         """Return the bytes of a published slot, read-only, to send them inline.
@@ -269,40 +261,16 @@ class Arena:
             The arena was closed, or belongs to this process's parent.
         """
         with self._lock:
-            backing, _ = self._parts()
-            region = self._published.get(slot.index)
-            if region is None or region.generation != slot.generation:
-                raise StalePlane(f"{slot} was given back by every lane")
-            return backing.bytes(region.offset, region.length).toreadonly()
+            self._open()
+            region = self._regions.expect(slot)
+            return self._supply.bytes(region.place, region.length).toreadonly()
 
     def release(self, slot: Slot, lane: int) -> None:
         """End one lane's lease on a slot in its viewer's stead, if it still has it."""
         self._check_lane(lane)
         with self._lock:
-            region = self._published.get(slot.index)
-            if self._leases is not None and region and region.generation == slot.generation:
+            if self._leases is not None and self._regions.find(slot) is not None:
                 self._leases.end(slot.index, lane)
-
-    def add_lane(self) -> int:
-        """Return a lane that nobody has, the one that has been free for the longest.
-
-        Raises
-        ------
-        ArenaFull
-            As many viewers as the arena has lanes are reading.
-        """
-        with self._lock:
-            self._parts()
-            if not self._lanes:
-                raise ArenaFull(f"all {self._layout.lanes} lanes of the arena are taken")
-            return self._lanes.popleft()
-
-    def remove_lane(self, lane: int) -> None:
-        """End the lane's leases and let another viewer have the lane."""
-        self.clear_lane(lane)
-        with self._lock:
-            if lane not in self._lanes:
-                self._lanes.append(lane)
 
     def clear_lane(self, lane: int) -> int:
         """End all leases of a lane whose viewer is gone; return how many there were.
@@ -312,11 +280,11 @@ class Arena:
         """
         self._check_lane(lane)
         with self._lock:
-            if self._backing is None or self._leases is None:
+            if self._leases is None:
                 return 0
             ended = self._leases.count(lane)
             self._leases.clear(lane)
-            self._collect_rest(self._backing, self._leases)
+            self._collect_rest(self._leases)
             return ended
 
     def leases(self, lane: int) -> int:
@@ -325,15 +293,24 @@ class Arena:
         with self._lock:
             return 0 if self._leases is None else self._leases.count(lane)
 
+    def load(self, lane: int) -> float:
+        """Return how much of the arena the lane has not copied yet, from 0 to 1: bytes or slots."""
+        self._check_lane(lane)
+        with self._lock:
+            if self._leases is None:
+                return 0.0
+            slots = self._leases.count(lane) / self._layout.slots
+            return max(slots, self._leases.length(lane) / self.budget)
+
     def collect(self) -> int:
         """Free every slot that all its lanes have copied; return how many."""
         with self._lock:
-            if self._backing is None or self._leases is None:
+            if self._leases is None:
                 return 0
-            before = len(self._published)
-            self._collect_oldest(self._backing, self._leases)
-            self._collect_rest(self._backing, self._leases)
-            return before - len(self._published)
+            before = self._regions.published
+            self._collect_oldest(self._leases)
+            self._collect_rest(self._leases)
+            return before - self._regions.published
 
     def close(self) -> None:
         """Let go of the memory; may be called again.
@@ -350,57 +327,40 @@ class Arena:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _memory(self) -> Backing:
-        return self._parts()[0]
+    def _memory(self) -> Supply:
+        self._open()
+        return self._supply
 
-    def _parts(self) -> tuple[Backing, Leases]:
-        if self._backing is None or self._leases is None:
+    def _open(self) -> Leases:
+        if self._leases is None:
             raise ArenaClosed(self._unusable)
-        return self._backing, self._leases
+        return self._leases
 
     def _check_lane(self, lane: int) -> None:
         if not 0 <= lane < self._layout.lanes:
             raise ValueError(f"lane {lane} of an arena with {self._layout.lanes} lanes")
 
-    def _take_back(self, region: Region) -> None:
-        if self._reserved.get(region.offset) is not region:
-            raise ValueError(f"{region!r} is not reserved: it was published or discarded before")
-        del self._reserved[region.offset]
-        region.owner = None
-        self._bytes_reserved -= region.length
-
-    def _free(self, region: Region, backing: Backing, leases: Leases) -> None:
+    def _free(self, region: Region, leases: Leases) -> None:
         leases.free(region.index)
-        backing.give(region.offset, Space.round(region.length))
+        self._supply.give(region.place, region.length)
 
-    def _settle(self, index: int, backing: Backing, leases: Leases) -> None:
-        region = self._published.pop(index)
-        self._bytes_in_flight -= region.length
-        self._free(region, backing, leases)
-
-    def _collect_oldest(self, backing: Backing, leases: Leases) -> None:
-        while self._abandoned:
-            region = self._abandoned.popleft()
-            if self._reserved.get(region.offset) is region:
-                self._take_back(region)
-                self._free(region, backing, leases)
+    def _collect_oldest(self, leases: Leases) -> None:
+        while (region := self._regions.abandoned()) is not None:
+            self._free(region, leases)
         while (index := leases.oldest_settled()) is not None:
-            self._settle(index, backing, leases)
+            self._free(self._regions.settle(index), leases)
 
-    def _collect_rest(self, backing: Backing, leases: Leases) -> None:
+    def _collect_rest(self, leases: Leases) -> None:
         for index in leases.all_settled():
-            self._settle(index, backing, leases)
+            self._free(self._regions.settle(index), leases)
 
     def _let_go(self, reason: str, *, owned: bool) -> None:
-        backing, self._backing, self._leases = self._backing, None, None
-        if backing is None:
+        if self._leases is None:
             return
+        self._leases = None
         self._unusable = reason
-        backing.close(owned=owned)
-        self._reserved.clear()
-        self._published.clear()
-        self._abandoned.clear()
-        self._bytes_in_flight = self._bytes_reserved = 0
+        self._supply.close(owned=owned)
+        self._regions.clear()
 
 
 def _let_go_after_fork() -> None:

@@ -5,6 +5,7 @@ Knows offsets and bytes; which slot they belong to and who reads them is its nei
 
 from __future__ import annotations
 
+import errno
 import mmap
 import time
 import weakref
@@ -20,16 +21,23 @@ from coverslip.payload.segment import Mechanism
 from coverslip.payload.space import Space
 from coverslip.payload.table import Layout
 
-__all__ = ["Backing"]
+__all__ = ["GROWTH_PAUSE", "Backing"]
 
 _GROWTH = 2 * 2**20
-_GROWTH_PAUSE = 1.0  # seconds before a system that had no memory is asked again
+GROWTH_PAUSE = 1.0
+"""Seconds before a system that had no memory is asked again."""
 
 
 class Backing:
     """The segment of an arena and its free space; of one thread at a time.
 
     It is also let go of when it is collected; a named segment when the process ends in order, too.
+
+    Attributes
+    ----------
+    refused : str
+        What the system said when it was last asked for more memory and had none; empty since it
+        gave some.
 
     Raises
     ------
@@ -48,13 +56,14 @@ class Backing:
         except (OSError, ValueError, OverflowError) as error:
             segment.close()
             raise segments.refusal(error, f"map {layout.size} bytes of shared memory") from error
-        self.address: ArenaAddress = segment.address
+        self.segment: ArenaAddress = segment.address
         self.backed = 0
-        self._segment = segment
+        self._owned = segment
         self._mapping: mmap.mmap = mapping
         self._layout = layout
         self._start: int = np.frombuffer(mapping, np.uint8).ctypes.data + layout.data_start
         self._space = Space(layout.data_size)
+        self.refused = ""
         self._refused_end = 0
         self._refused_until = 0.0
         self._finalizer = weakref.finalize(self, segment.close)
@@ -76,10 +85,13 @@ class Backing:
         start = self._layout.data_start + offset
         return np.ndarray(shape, dtype, buffer=self._mapping, offset=start)
 
-    def offset_of(self, array: NDArray[Any]) -> int:
-        """Return where `array` starts, counted from the data; anything when it lies elsewhere."""
-        address: int = array.__array_interface__["data"][0]
-        return address - self._start
+    def address(self, offset: int) -> int:
+        """Return where a byte of the data lies in this process."""
+        return self._start + offset
+
+    def holds(self, address: int) -> bool:
+        """Whether an address of this process lies in the data."""
+        return 0 <= address - self._start < self._layout.data_size
 
     def take(self, size: int) -> int | None:
         """Return the offset of a region that was just given back, or fits among the free ones."""
@@ -91,7 +103,7 @@ class Backing:
         Raises
         ------
         ArenaFull
-            The system has no more memory, and `size` bytes would not fit into what there is.
+            The system has no more memory, and what there is has no room now.
         """
         refused: ArenaFull | None = None
         offset = self._space.take(size)
@@ -103,7 +115,7 @@ class Backing:
             if offset is not None or not self._space.merge():
                 break
             offset = self._space.take(size)
-        if offset is None and refused is not None and size > self.backed:
+        if offset is None and refused is not None:
             raise refused
         return offset
 
@@ -114,28 +126,30 @@ class Backing:
     def close(self, *, owned: bool) -> None:
         """Let go of the segment; the mapping goes with the last array that lies in it."""
         self._finalizer.detach()
-        self._segment.close(owned=owned)
+        self._owned.close(owned=owned)
 
     def _grow(self, size: int) -> int | None:
         end = self._space.top + size
         if end > self._layout.data_size:
             return None
         if end > self.backed:
-            if end >= self._refused_end and time.monotonic() < self._refused_until:
-                raise ArenaFull(f"the system had no {size} bytes of shared memory a moment ago")
+            if self.refused and end >= self._refused_end and time.monotonic() < self._refused_until:
+                raise ArenaFull(errno.ENOMEM, self.refused)
             generous = min(-(-end // _GROWTH) * _GROWTH, self._layout.data_size)
             try:
                 self._back(generous)
             except ArenaFull:
                 try:
                     self._back(end)
-                except ArenaFull:
+                except ArenaFull as error:
+                    self.refused = error.strerror or str(error)
                     self._refused_end = end
-                    self._refused_until = time.monotonic() + _GROWTH_PAUSE
+                    self._refused_until = time.monotonic() + GROWTH_PAUSE
                     raise
+            self.refused = ""
         return self._space.extend(size)
 
     def _back(self, end: int) -> None:
         start = self._layout.data_start + self.backed
-        self._segment.ensure(self._mapping, start, end - self.backed)
+        self._owned.ensure(self._mapping, start, end - self.backed)
         self.backed = end

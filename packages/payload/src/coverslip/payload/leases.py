@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from coverslip.payload.table import Layout, Table
+from coverslip.payload.table import HEADER_SIZE, Layout, Table
 
 __all__ = ["Leases"]
 
@@ -30,6 +30,7 @@ class Leases:
         self._generations = [0] * layout.slots
         self._granted = np.zeros(layout.slots, np.bool_)
         self._granted_count = 0
+        self._lengths = np.zeros(layout.slots, np.int64)
         self._order: deque[tuple[int, int]] = deque()
 
     @property
@@ -44,10 +45,16 @@ class Leases:
             self._highest = index + 1
         return index, self._advance(index)
 
-    def grant(self, index: int, lanes: Iterable[int]) -> None:
-        """Give each of the lanes its lease on a slot that was taken."""
+    def move(self, layout: Layout, front: memoryview) -> None:
+        """Go on in another segment, of the same layout, as if it had been this one."""
+        front[HEADER_SIZE : layout.table_end] = self._table.whole
+        self._table = Table(layout, front)
+
+    def grant(self, index: int, lanes: Iterable[int], length: int) -> None:
+        """Give each of the lanes its lease on a slot that was taken, of `length` bytes."""
         for lane in lanes:
             self._table.grant(index, lane)
+        self._lengths[index] = length
         self._granted[index] = True
         self._granted_count += 1
         self._order.append((index, self._generations[index]))
@@ -69,6 +76,11 @@ class Leases:
         """Return how many slots the lane has a lease on."""
         column = self._table.column(lane, self._highest)
         return int(np.count_nonzero(column[self._granted[: self._highest]]))
+
+    def length(self, lane: int) -> int:
+        """Return how many bytes the lane has a lease on."""
+        leased = self._table.column(lane, self._highest) != 0
+        return int(self._lengths[: self._highest][leased & self._granted[: self._highest]].sum())
 
     def clear(self, lane: int) -> None:
         """End all leases of the lane."""

@@ -193,7 +193,8 @@ class ArenaReader:
 
     def _check_generation(self, table: Table, slot: Slot) -> None:
         found = table.generations[slot.index]
-        if found != slot.generation:
+        # an even one is a slot that nobody has published
+        if found != slot.generation or found % 2 == 0:
             raise StalePlane(
                 f"slot {slot.index} is at generation {found}, the message meant {slot.generation}"
             )

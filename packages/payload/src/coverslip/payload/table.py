@@ -94,10 +94,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 class Table:
     """Generations and leases of a mapped segment, as cheap to read and write as Python has it."""
 
-    __slots__ = ("_leases", "_words", "generations", "stride", "words")
+    __slots__ = ("_leases", "_words", "generations", "stride", "whole", "words")
 
     def __init__(self, layout: Layout, front: memoryview) -> None:
         self.stride = layout.stride
+        self.whole = front[HEADER_SIZE : layout.table_end]
         self.generations = front[HEADER_SIZE : layout.leases_start].cast("Q")
         leases = front[layout.leases_start : layout.leases_start + self.stride * layout.slots]
         self._leases = leases

@@ -16,7 +16,7 @@ from coverslip.transport.connection import (
 from coverslip.transport.connection import read as read_connection
 from coverslip.transport.connection import remove as remove_connection
 from coverslip.transport.connection import write as write_connection
-from coverslip.transport.delivery import LOST, Delivery, Ledger
+from coverslip.transport.delivery import CLOSED, LOST, Delivery, Ledger
 from coverslip.transport.dispatch import Answer
 from coverslip.transport.endpoint import CONTROL_OFFSET, SCHEME, Endpoint
 from coverslip.transport.errors import (
@@ -60,12 +60,11 @@ from coverslip.transport.messages import (
     decode_request,
     encode,
 )
+from coverslip.transport.parent import die_with_parent, launching_parent
 from coverslip.transport.ports import is_loopback, outward_addresses, port_holder
 from coverslip.transport.process import (
     Launched,
-    die_with_parent,
     launch,
-    launching_parent,
     new_launch_id,
     new_log,
     stop,
@@ -75,6 +74,7 @@ from coverslip.transport.publisher import Publisher, PublisherState
 from coverslip.transport.server import ZMQServer
 
 __all__ = [
+    "CLOSED",
     "CONTROL_OFFSET",
     "LOST",
     "PROTOCOL_VERSION",

@@ -9,6 +9,7 @@ other process is never touched.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -39,7 +40,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_FOLDER_VARIABLE: Final = "COVERSLIP_RUNTIME_DIR"
+FOLDER_VARIABLE: Final = "COVERSLIP_RUNTIME_DIR"
 _LARGEST_FILE: Final = 1 << 16
 _ATTEMPTS: Final = 8
 _KIND = re.compile(r"[A-Za-z0-9_.]+")
@@ -98,7 +99,7 @@ def runtime_folder() -> Path:
     TransportError
         When it cannot be made, or belongs to someone else: keys do not go there.
     """
-    named = os.environ.get(_FOLDER_VARIABLE)
+    named = os.environ.get(FOLDER_VARIABLE)
     if named:
         return _private(Path(named))
     with warnings.catch_warnings():
@@ -142,7 +143,7 @@ def write(connection: Connection) -> Path:
     except OSError as error:
         raise TransportError(
             f"cannot write the connection file {path}: {error}; "
-            f"free some space, or name another folder with {_FOLDER_VARIABLE}"
+            f"{_remedy(error)}, or name another folder with {FOLDER_VARIABLE}"
         ) from error
     finally:
         draft.unlink(missing_ok=True)
@@ -207,6 +208,16 @@ def remove(connection: Connection) -> None:
         _discard(path, found[1])
 
 
+def _remedy(error: OSError) -> str:
+    """Return what to do about a file that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space"
+    if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+        # As FAT and some network and user-space file systems say.
+        return "let that folder be on a file system with hard links"
+    return "let that folder be writable for its user"
+
+
 def _path(kind: str, port: int) -> Path:
     if not _KIND.fullmatch(kind):
         raise TransportError(f"{kind!r} cannot name a file: a kind is letters, digits, _ and .")
@@ -222,13 +233,13 @@ def _private(folder: Path) -> Path:
                 if status.st_uid != os.getuid():
                     raise TransportError(
                         f"{folder} belongs to user {status.st_uid}: keys are not kept there; "
-                        f"name a folder of your own with {_FOLDER_VARIABLE}"
+                        f"name a folder of your own with {FOLDER_VARIABLE}"
                     )
             if stat.S_IMODE(folder.stat().st_mode) & 0o077:
                 folder.chmod(0o700)
     except OSError as error:
         raise TransportError(
-            f"cannot use the folder {folder}: {error}; name another with {_FOLDER_VARIABLE}"
+            f"cannot use the folder {folder}: {error}; name another with {FOLDER_VARIABLE}"
         ) from error
     return folder
 

@@ -11,15 +11,19 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from heapq import heappop, heappush
+from hmac import compare_digest
 from typing import Final, NamedTuple
 
 from coverslip.transport.errors import Refused
 from coverslip.transport.messages import Counts
 
-__all__ = ["LOST", "Delivery", "Ledger"]
+__all__ = ["CLOSED", "LOST", "Delivery", "Ledger"]
 
 LOST: Final = "lost in transit"
 """The reason of a plane that was sent to this server and never received."""
+
+CLOSED: Final = "the stream was closed"
+"""The reason of a plane that had not been shown when its stream ended and did not wait."""
 
 _OTHER: Final = "other"
 _MOST_REASONS: Final = 32
@@ -54,13 +58,19 @@ class Ledger:
     Thread-safe. ``shown + dropped + failed + pending == next - first`` holds between any two
     calls. Memory is bounded by the planes that are pending.
 
+    Parameters
+    ----------
+    secret : bytes, optional
+        Who knows it may attach the stream again, and detach it.
+
     Attributes
     ----------
     touched : float
         When it last heard of its stream, on the monotonic clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secret: bytes = b"") -> None:
+        self._secret = secret
         self._lock = threading.Lock()
         self.touched = time.monotonic()
         self._epoch = -1
@@ -71,6 +81,7 @@ class Ledger:
         self._failed = 0
         self._reasons: dict[str, int] = {}
         self._pending: set[int] = set()
+        self._drawn = -1
         # In the order of their numbers; settled ones are taken off when they reach the front.
         self._order: deque[int] = deque()
         # Those who wait, by number, and the numbers as a heap.
@@ -81,6 +92,11 @@ class Ledger:
     def epoch(self) -> int:
         """The stream's epoch, -1 before the first attach."""
         return self._epoch
+
+    def check(self, secret: bytes) -> None:
+        """Raise `Refused` for a secret that is not the stream's."""
+        if not compare_digest(secret, self._secret):
+            raise Refused("the stream is another's: whoever attached it first knows its secret")
 
     def attach(self, epoch: int, sequence: int) -> None:
         """Begin an epoch: the next plane expected is `sequence`.
@@ -98,7 +114,7 @@ class Ledger:
             if self._epoch < 0:
                 self._first = self._next = sequence
             elif epoch < self._epoch:
-                raise Refused(f"epoch {epoch} is over: the stream is in epoch {self._epoch}")
+                raise Refused(f"epoch {epoch} is over: the stream attached again since")
             if epoch > self._epoch or sequence > self._next:
                 self._skip_to(sequence)
             self._epoch = epoch
@@ -121,7 +137,7 @@ class Ledger:
         self.touched = time.monotonic()
         with self._lock:
             if epoch > self._epoch:
-                raise Refused(f"epoch {epoch} never attached: the stream is in {self._epoch}")
+                raise Refused(f"epoch {epoch} never attached")
             if epoch < self._epoch:
                 return False
             if not 1 <= count <= _LARGEST_COUNT:
@@ -133,6 +149,39 @@ class Ledger:
             self._next = numbers.stop
         self._tell()
         return True
+
+    def close(self, sequence: int) -> Future[Counts]:
+        """End all planes before `sequence` that have not ended: they are dropped.
+
+        All but one that is being drawn: that one is waited for. What comes later is of an epoch
+        that is over.
+
+        Returns
+        -------
+        Future of Counts
+            The final account.
+
+        Raises
+        ------
+        Refused
+            When `sequence` was received already, or is absurd.
+        """
+        with self._lock:
+            self._skip_to(sequence)
+            self._epoch += 1
+            drawn = self._pending & {self._drawn}
+            if len(self._pending) > len(drawn):
+                self._dropped += len(self._pending) - len(drawn)
+                self._count(CLOSED, len(self._pending) - len(drawn))
+            self._pending = drawn
+            self._order = deque(drawn)
+        return self.when_settled(sequence)
+
+    def draw(self, sequence: int) -> bool:
+        """Begin to draw a plane; False when it is to be left out, since it ended already."""
+        with self._lock:
+            self._drawn = sequence
+            return sequence in self._pending
 
     def shown(self, sequence: int) -> None:
         """End a plane: it is in what the viewer draws.

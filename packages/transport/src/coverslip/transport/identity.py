@@ -6,13 +6,18 @@ Only reads: what signals a process is `process`.
 from __future__ import annotations
 
 import os
+import select
 import sys
+import threading
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import psutil
 
-__all__ = ["Identity", "describe_process", "identify", "is_alive"]
+__all__ = ["Identity", "describe_process", "identify", "is_alive", "open_pidfd", "wait_gone"]
+
+_LOOK_AGAIN: Final = 0.25
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -44,6 +49,37 @@ def identify(pid: int | None = None) -> Identity | None:
 def is_alive(identity: Identity) -> bool:
     """Say whether that very process is alive, not another with its pid."""
     return identify(identity.pid) == identity
+
+
+def wait_gone(identity: Identity) -> None:
+    """Wait, for as long as it takes, until a process has ended."""
+    descriptor = open_pidfd(identity.pid)
+    if sys.platform == "linux" and descriptor is not None:
+        try:
+            if is_alive(identity):
+                # poll, not select, which takes no descriptor above 1023.
+                gone = select.poll()
+                gone.register(descriptor, select.POLLIN)
+                gone.poll()
+        finally:
+            os.close(descriptor)
+    pause = threading.Event()
+    while is_alive(identity):
+        pause.wait(_LOOK_AGAIN)
+
+
+def open_pidfd(pid: int) -> int | None:
+    """Return a descriptor that stands for a process; None where there is none to be had.
+
+    That is elsewhere than on Linux, on kernels before 5.3, in a Python built against headers of
+    such a kernel, and when the process is gone.
+    """
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
 
 
 def describe_process(pid: int) -> str:

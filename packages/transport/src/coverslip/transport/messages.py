@@ -47,6 +47,7 @@ PROTOCOL_VERSION: Final = 1
 
 StreamName = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Secret = Annotated[bytes, msgspec.Meta(max_length=64)]
 State = Literal["starting", "ready", "busy", "stopping"]
 Transfer = Literal["shared_memory", "inline"]
 
@@ -90,6 +91,8 @@ class Attach(Request, frozen=True, kw_only=True):
         Who sends, for people to read.
     offer : bytes
         What the payload offers for the transfer (its arena, a nonce). Opaque here.
+    secret : bytes
+        Whoever attaches or detaches the stream again must know it.
     """
 
     stream: StreamName
@@ -97,12 +100,26 @@ class Attach(Request, frozen=True, kw_only=True):
     sequence: Number
     producer: Annotated[str, msgspec.Meta(max_length=4096)] = ""
     offer: bytes = b""
+    secret: Secret = b""
 
 
 class Detach(Request, frozen=True, kw_only=True):
-    """A stream ends: nothing more is sent. Answered by `Done`."""
+    """A stream ends: nothing more is sent. Answered by `Done`.
+
+    Parameters
+    ----------
+    stream : str
+        The stream's name.
+    secret : bytes
+        As it attached.
+    sequence : int or None
+        Number of the plane after the last. What is before it and has not ended is dropped now,
+        so that the counts are final. None: what was received is still shown.
+    """
 
     stream: StreamName
+    secret: Secret = b""
+    sequence: Number | None = None
 
 
 class Flush(Request, frozen=True, kw_only=True):

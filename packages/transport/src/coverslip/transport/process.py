@@ -7,33 +7,38 @@ start time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
-import select
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import psutil
 
 from coverslip.transport.client import ping, request
-from coverslip.transport.connection import Connection, list_connections, log_folder, remove
+from coverslip.transport.connection import (
+    FOLDER_VARIABLE,
+    Connection,
+    list_connections,
+    log_folder,
+    remove,
+)
 from coverslip.transport.errors import LaunchError, StopError, TransportError
-from coverslip.transport.identity import Identity, identify, is_alive
+from coverslip.transport.identity import Identity, identify, is_alive, open_pidfd
 from coverslip.transport.messages import Done, Pong, Shutdown, State
+from coverslip.transport.parent import PARENT_VARIABLE
 
 __all__ = [
-    "PARENT_VARIABLE",
     "Launched",
-    "die_with_parent",
     "launch",
-    "launching_parent",
     "new_launch_id",
     "new_log",
     "stop",
@@ -42,13 +47,10 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-PARENT_VARIABLE: Final = "COVERSLIP_PARENT"
-"""In a child's environment: whom it dies with, as ``<pid>:<start time>``."""
-
 _LOOK_AGAIN: Final = 0.05
-_PARENT_LOOK: Final = 0.25
 _TAIL_BYTES: Final = 1 << 16
 _KEPT_LOGS: Final = 50
+_LEAST_SPACE: Final = 1 << 14
 
 # Windows knows one way only, which is the kill.
 _KILL: Final = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
@@ -119,10 +121,22 @@ def new_launch_id() -> str:
 
 
 def new_log(kind: str, launch_id: str) -> Path:
-    """Return the path of a new, empty log file, mode 0600, and delete the oldest of many."""
+    """Return the path of a new, empty log file, mode 0600, and delete the oldest of many.
+
+    Raises
+    ------
+    LaunchError
+        When it cannot be made.
+    """
     folder = log_folder()
     path = folder / f"{kind}-{launch_id}.log"
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise LaunchError(
+            f"cannot make a log for a {kind} viewer: {error}; free some space, "
+            f"or name another folder with {FOLDER_VARIABLE}"
+        ) from error
     logs = []
     for entry in folder.glob("*.log"):
         with contextlib.suppress(OSError):
@@ -221,45 +235,6 @@ def wait_ready(
         launched.wait(min(_LOOK_AGAIN, left))
 
 
-def launching_parent() -> Identity | None:
-    """Return the process that launched this one to die with it; None when detached or by hand."""
-    pid, _, start_time = os.environ.get(PARENT_VARIABLE, "").partition(":")
-    try:
-        return Identity(int(pid), float(start_time))
-    except ValueError:
-        return None
-
-
-def die_with_parent(
-    identity: Identity | None, callback: Callable[[], object]
-) -> threading.Thread | None:
-    """Call `callback` from a daemon thread once a process is gone, however it went.
-
-    Parameters
-    ----------
-    identity : Identity or None
-        The process; None, for none to die with, does nothing.
-    callback : callable
-        Called once, also when the process is gone already. It should end this process.
-
-    Returns
-    -------
-    threading.Thread or None
-        The thread that watches.
-    """
-    if identity is None:
-        return None
-
-    def watch() -> None:
-        _wait_gone(identity)
-        logger.info("parent process %d is gone", identity.pid)
-        callback()
-
-    thread = threading.Thread(target=watch, name=f"coverslip-parent-{identity.pid}", daemon=True)
-    thread.start()
-    return thread
-
-
 def stop(connection: Connection, *, timeout: float = 5.0, force: bool = False) -> None:
     """Stop a server and take its connection file away: Shutdown, then terminate, then kill.
 
@@ -324,7 +299,7 @@ def _wait_stopped(connection: Connection, deadline: float) -> bool:
 
 def _signal(identity: Identity, number: signal.Signals) -> None:
     """Send a signal to that very process, or to none."""
-    descriptor = _open_pidfd(identity.pid)
+    descriptor = open_pidfd(identity.pid)
     try:
         # Verified after the descriptor was opened, which pins the process: where there is one,
         # the pid cannot become another's before the signal.
@@ -339,36 +314,6 @@ def _signal(identity: Identity, number: signal.Signals) -> None:
     finally:
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _wait_gone(identity: Identity) -> None:
-    descriptor = _open_pidfd(identity.pid)
-    if sys.platform == "linux" and descriptor is not None:
-        try:
-            if is_alive(identity):
-                # poll, not select, which takes no descriptor above 1023.
-                gone = select.poll()
-                gone.register(descriptor, select.POLLIN)
-                gone.poll()
-        finally:
-            os.close(descriptor)
-    pause = threading.Event()
-    while is_alive(identity):
-        pause.wait(_PARENT_LOOK)
-
-
-def _open_pidfd(pid: int) -> int | None:
-    """Return a descriptor that stands for a process; None where there is none to be had.
-
-    That is elsewhere than on Linux, on kernels before 5.3, in a Python built against headers of
-    such a kernel, and when the process is gone.
-    """
-    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
-        return None
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return None
 
 
 def _popen(
@@ -407,5 +352,19 @@ def _exit_words(status: int) -> str:
 
 
 def _launch_error(what: str, launched: Launched) -> LaunchError:
-    tail = launched.log_tail() or "(empty)"
+    tail = launched.log_tail() or _empty_words(launched.log)
     return LaunchError(f"pid {launched.pid} {what}; the end of {launched.log}:\n{tail}")
+
+
+def _empty_words(log: Path) -> str:
+    """Say that a log is empty, and why, where it is the disk that took nothing."""
+    try:
+        free = shutil.disk_usage(log.parent).free
+    except OSError as error:
+        return f"(it cannot be read: {error})"
+    if free >= _LEAST_SPACE:
+        return "(empty)"
+    return (
+        f"(empty: {os.strerror(errno.ENOSPC)} of {log.parent}, and a viewer needs a little; "
+        f"free some space, or name another folder with {FOLDER_VARIABLE})"
+    )

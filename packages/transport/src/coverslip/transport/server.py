@@ -137,7 +137,8 @@ class ZMQServer(Loop):
         A subclass that can read what is offered calls this and returns the reply with another
         `transfer`. Raises `Refused` when it cannot be.
         """
-        ledger = self.ledgers.get(request.stream) or self._open_ledger()
+        ledger = self.ledgers.get(request.stream) or self._open_ledger(request.secret)
+        ledger.check(request.secret)
         ledger.attach(request.epoch, request.sequence)
         self.ledgers[request.stream] = ledger
         self._detached.discard(request.stream)
@@ -245,11 +246,18 @@ class ZMQServer(Loop):
     def _attach(self, request: Attach) -> Attached:
         return self.attach(request)
 
-    def _detach(self, request: Detach) -> Done:
-        self.ledger(request.stream)
+    def _detach(self, request: Detach) -> Future[Reply]:
+        ledger = self.ledger(request.stream)
+        ledger.check(request.secret)
+        answer: Future[Reply] = Future()
+        if request.sequence is None:
+            answer.set_result(Done())
+        else:
+            final = ledger.close(request.sequence)
+            final.add_done_callback(lambda _: answer.set_result(Done()))
         self._detached.add(request.stream)
         self.detach(request)
-        return Done()
+        return answer
 
     def _flush(self, request: Flush) -> Future[Reply]:
         answer: Future[Reply] = Future()
@@ -270,7 +278,7 @@ class ZMQServer(Loop):
     def _shutdown(self, request: Shutdown) -> Done:
         return Done()
 
-    def _open_ledger(self) -> Ledger:
+    def _open_ledger(self, secret: bytes) -> Ledger:
         if len(self.ledgers) >= _MOST_STREAMS:
             settled = [name for name, each in self.ledgers.items() if not each.counts().pending]
             if not settled:
@@ -282,4 +290,4 @@ class ZMQServer(Loop):
             )
             del self.ledgers[oldest]
             self._detached.discard(oldest)
-        return Ledger()
+        return Ledger(secret)

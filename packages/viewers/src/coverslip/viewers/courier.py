@@ -7,6 +7,7 @@ plane; it tells its lane when planes can be sent, and through which socket.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -66,8 +67,8 @@ class Courier:
         Whose viewer it looks after.
     target : Target
         Where the viewer is.
-    offer : Offer
-        How the viewer may reach the stream's arena.
+    offer : callable
+        Returns how the viewer may reach the stream's arena now.
     limit : float
         Seconds after which a viewer that does not listen counts as absent.
     producer : str
@@ -80,12 +81,20 @@ class Courier:
     """
 
     def __init__(
-        self, lane: Lane, target: Target, offer: Offer, *, limit: float, producer: str
+        self,
+        lane: Lane,
+        target: Target,
+        offer: Callable[[], Offer],
+        *,
+        limit: float,
+        producer: str,
     ) -> None:
         self.abandoned: Callable[[], object] | None = None
         self._lane = lane
         self._target = target
-        self._offer = encode_offer(offer)
+        self._offer = offer
+        self._offered: Offer | None = None
+        self._secret = secrets.token_bytes(16)
         self._limit = limit
         self._producer = producer
         self._endpoint: Endpoint | None = None
@@ -119,17 +128,22 @@ class Courier:
             raise NotListening("the lane has no viewer")
         return request(endpoint, message, reply, timeout=timeout)
 
-    def close(self, *, goodbye: bool) -> None:
-        """End the thread and close the socket; with `goodbye`, fetch the counts and detach."""
+    def close(self, *, goodbye: bool, drop: bool) -> None:
+        """End the thread and close the socket; with `goodbye`, detach and fetch the counts.
+
+        With `drop` the viewer drops what it has not shown by then.
+        """
         self._closing.set()
         self._wanted.set()
         if self._thread is not threading.current_thread():
             self._thread.join(_CONTROL_TIMEOUT * 2)
         if goodbye:
             try:
+                sequence = self._lane.account.published if drop else None
+                detach = Detach(stream=self._lane.stream, secret=self._secret, sequence=sequence)
+                self.ask(detach, Done, _CONTROL_TIMEOUT)
                 # The last word on what was shown: what is not settled in it counts as dropped.
                 self._report()
-                self.ask(Detach(stream=self._lane.stream), Done, _CONTROL_TIMEOUT)
             except TransportError as error:
                 logger.debug("detaching from %s: %s", self.address, error)
         self._let_go()
@@ -158,7 +172,7 @@ class Courier:
                 self.abandoned = None
 
     def _interval(self) -> float:
-        if self._lane.absent:
+        if not self._lane.wants:
             return _ABSENT_INTERVAL
         return _IDLE_INTERVAL if self._lane.live and not self._lane.busy else _BUSY_INTERVAL
 
@@ -171,7 +185,10 @@ class Courier:
             return
         if publisher.poll() is PublisherState.LISTENING:
             if not lane.live or publisher.connections != self._connection:
-                self._attach(publisher.connections)
+                self._attach(publisher.connections, *lane.begin_epoch())
+            elif self._offered != self._offer():
+                # There is a segment now where there was none: the same attachment, offered again.
+                self._attach(publisher.connections, *lane.begun)
             elif lane.tend():
                 self._fetch_counts()
         elif lane.live:
@@ -206,14 +223,15 @@ class Courier:
         if publisher is not None:
             publisher.release()
 
-    def _attach(self, connection: int) -> None:
-        epoch, sequence = self._lane.begin_epoch()
+    def _attach(self, connection: int, epoch: int, sequence: int) -> None:
+        offer = self._offer()
         message = Attach(
             stream=self._lane.stream,
             epoch=epoch,
             sequence=sequence,
             producer=self._producer,
-            offer=self._offer,
+            offer=encode_offer(offer),
+            secret=self._secret,
         )
         try:
             attached = self.ask(message, Attached, _CONTROL_TIMEOUT)
@@ -225,6 +243,7 @@ class Courier:
         if attached.transfer == "inline":
             logger.info("pixels travel inline to %s: %s", self.address, attached.reason)
         self._connection = connection
+        self._offered = offer
         self._lane.go_live(attached)
 
     def _overdue(self) -> bool:

@@ -50,8 +50,13 @@ class Holdings:
 
         self._stream = weakref.ref(stream, abandon)
 
-    def let_go(self, linger: float = 5.0) -> None:
-        """Wait up to `linger` seconds for what is under way, and close. Once; others wait."""
+    def let_go(self, linger: float = 5.0, *, drop: bool = False) -> None:
+        """Wait up to `linger` seconds for what is under way, and close. Once; others wait.
+
+        With `drop` the viewers drop what they have not shown then, so that their counts and the
+        stream's agree. Without, which is for ends after which nobody reads the stream's, they
+        show what they have.
+        """
         if self._pid != os.getpid():
             return
         deadline = time.monotonic() + linger
@@ -63,6 +68,6 @@ class Holdings:
             with self._lock:
                 self._closed.set()
             for lane in self._lanes:
-                lane.close()
+                lane.close(drop=drop)
             self._arena.close()
             self._at_exit.cancel()

@@ -36,7 +36,8 @@ from coverslip.viewers.economy import Economy
 from coverslip.viewers.ring import Ring
 
 if TYPE_CHECKING:
-    from coverslip.viewers.lane import Lane, Parcel
+    from coverslip.viewers.lane import Lane
+    from coverslip.viewers.parcel import Parcel
 
 __all__ = ["Packer"]
 
@@ -136,6 +137,9 @@ class Packer:
         """Send from now on, to a viewer that was attached to and unpacks `codecs`."""
         self.forget()
         self._may_compress = CODEC in codecs and can_compress()
+
+    def start(self) -> None:
+        """Have a thread: there is something to send."""
         if self._thread is None:
             name = f"coverslip-packer-{self._lane.index}"
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -237,10 +241,12 @@ class Packer:
                     self._changed.wait(_PAUSE)
             return
         with self._changed:
-            if turn != self._turn:
+            if turn != self._turn or self._lane.first is not parcel:
                 return
             if self._lane.send_inline(packed.planes, packed.frames):
                 self._note(packed)
+                # What comes after it may lie in shared memory.
+                self._lane.drain()
             elif self._lane.sends_inline:
                 # The socket's queue is full.
                 self._changed.wait(_PAUSE)

@@ -2,30 +2,20 @@
 
 Planes are sent by whoever calls `Stream.send`, straight from that thread: handing over to another
 one would cost a turn of the GIL a plane. All that may wait is the lane's `Courier`'s.
-
-States::
-
-    WAITING ──> CONNECTING ──> LIVE          planes are taken: queued, then sent
-       │             │          │
-       └─────────────┴──────────┴─> ABSENT   planes are dropped at once, and counted
-                                      │
-                                      └─> LIVE again when the viewer is back
 """
 
 from __future__ import annotations
 
-import enum
 import logging
+import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from coverslip.payload import Arena, Batch, Offer, Plane, Slot, Source, encode
+from coverslip.payload import Arena, Batch, Offer, Plane, encode
 from coverslip.transport import (
     Attached,
-    Delivery,
     Flush,
     NotListening,
     Publisher,
@@ -37,10 +27,13 @@ from coverslip.transport import (
 )
 from coverslip.viewers.account import Account
 from coverslip.viewers.courier import Courier
+from coverslip.viewers.drops import Drops
 from coverslip.viewers.inline import Packer
+from coverslip.viewers.parcel import Parcel
+from coverslip.viewers.standing import LaneState
 from coverslip.viewers.target import Target
 
-__all__ = ["Lane", "LaneState", "Parcel"]
+__all__ = ["Lane"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,31 +44,12 @@ A viewer's queue must never be full: ZeroMQ then stops reading that connection, 
 included, and a viewer that is merely slow is cut off as if it were frozen (measured).
 """
 
+_EPOCHS = 1 << 32
+
 _FLUSH_SLICE = 1.0
 """A flush asks again this often, so that it notices a viewer that died meanwhile."""
 
 _FLUSH_PAUSE = 0.02
-
-
-class LaneState(enum.Enum):
-    """What a lane does with a plane."""
-
-    WAITING = "waiting for the viewer to start"
-    CONNECTING = "connecting"
-    LIVE = "live"
-    ABSENT = "absent"
-
-
-class Parcel(NamedTuple):
-    """Planes that go to the viewers as one message; their pixels lie in arena slots."""
-
-    source: Source
-    planes: tuple[Plane, ...]
-
-    @property
-    def slots(self) -> list[Slot]:
-        """Return the slots that this lane holds a lease on for these planes."""
-        return [plane.pixels for plane in self.planes if isinstance(plane.pixels, Slot)]
 
 
 class Lane:
@@ -89,8 +63,8 @@ class Lane:
         Which byte of a slot is this lane's.
     target : Target
         Where the viewer is.
-    offer : Offer
-        How the viewer may reach the stream's arena.
+    offer : callable
+        Returns how the viewer may reach the stream's arena now.
     arena : Arena
         Where the pixels lie.
     lock : threading.RLock
@@ -107,7 +81,7 @@ class Lane:
         stream: str,
         index: int,
         target: Target,
-        offer: Offer,
+        offer: Callable[[], Offer],
         arena: Arena,
         lock: threading.RLock,
         limit: float,
@@ -120,12 +94,12 @@ class Lane:
         self._changed = threading.Condition(lock)
         self._state = LaneState.WAITING
         self._publisher: Publisher | None = None
-        self._epoch = 0
         self._inline = False
         self._pending: deque[Parcel] = deque()
         self._credit = _WINDOW
         self._packer = Packer(self, arena, self._changed)
-        self._bursting = 0
+        self._drops = Drops(logger)
+        self._begun = (0, 0)
         self.absence = "there is no viewer"
         """Why planes are dropped, while they are."""
         self._courier = Courier(self, target, offer, limit=limit, producer=producer)
@@ -161,17 +135,10 @@ class Lane:
         """Whether planes are sent as they come."""
         return self._state is LaneState.LIVE
 
-    @property
-    def absent(self) -> bool:
-        """Whether planes are dropped."""
-        return self._state is LaneState.ABSENT
-
     def post(self, parcel: Parcel) -> None:
         """Send a parcel, or queue it; its slots' bytes for this lane are set already."""
         self.account.wait(len(parcel.planes))
-        if self._bursting:
-            logger.info("planes reach the viewer again; %d were dropped", self._bursting)
-            self._bursting = 0
+        self._drops.arrive()
         self._pending.append(parcel)
         if self._state is LaneState.LIVE:
             self.drain()
@@ -181,19 +148,19 @@ class Lane:
     def drop(self, planes: int, reason: str) -> None:
         """Count planes that are not sent to this viewer; warn once a burst."""
         self.account.drop(planes, reason)
-        if not self._bursting:
-            logger.warning("planes are dropped: %s", reason)
-        self._bursting += planes
+        self._drops.drop(planes, reason)
 
     def drain(self) -> None:
         """Send what is queued, as far as the socket takes it."""
         if self._state is not LaneState.LIVE:
             return
-        while self._pending and not self._inline:
+        while self._pending and not self.sends_inline:
             planes = self._pending[0].planes
             if (self._credit <= 0 and not self._read_on()) or not self._send_first(planes):
                 return
             self._credit -= len(planes)
+        if self.sends_inline:
+            self._packer.start()
         self._changed.notify_all()
 
     def look(self) -> None:
@@ -220,8 +187,10 @@ class Lane:
 
     @property
     def sends_inline(self) -> bool:
-        """Whether planes are the packer's to send."""
-        return self._inline and self._state is LaneState.LIVE
+        """Whether the next planes are the packer's to send."""
+        if self._state is not LaneState.LIVE or not self._pending:
+            return False
+        return self._inline or self._pending[0].private
 
     @property
     def first(self) -> Parcel | None:
@@ -258,7 +227,7 @@ class Lane:
             return False
         batch = Batch(
             stream=self.stream,
-            epoch=self._epoch,
+            epoch=self._begun[0],
             sequence=self.account.published,
             source=parcel.source,
             planes=planes,
@@ -284,10 +253,6 @@ class Lane:
         for slot in parcel.slots:
             self._arena.release(slot, self.index)
 
-    def delivery(self) -> Delivery:
-        """Return the counts as known now."""
-        return self.account.delivery()
-
     # ---- the courier's side; takes the stream's lock ----------------------------------
 
     def lose(self, reason: str) -> None:
@@ -297,13 +262,16 @@ class Lane:
                 logger.warning("%s: planes are dropped until it is back", reason)
             self._state = LaneState.ABSENT
             self.absence = reason
-            for parcel in self._pending:
-                self.account.drop(len(parcel.planes), reason, waiting=True)
-                self._bursting += len(parcel.planes)
-            self._pending.clear()
-            self._packer.forget()
-            self._arena.clear_lane(self.index)
+            self._give_up(reason)
             self._changed.notify_all()
+
+    def _give_up(self, reason: str) -> None:
+        for parcel in self._pending:
+            self.account.drop(len(parcel.planes), reason, waiting=True)
+            self._drops.drop(len(parcel.planes), None)
+        self._pending.clear()
+        self._packer.forget()
+        self._arena.clear_lane(self.index)
 
     def expect(self) -> None:
         """Queue planes again for a viewer that is on its way after all."""
@@ -333,18 +301,29 @@ class Lane:
         with self._changed:
             if self._state is LaneState.LIVE:
                 self.lose("the viewer connected anew")
-            self._epoch += 1
-            return self._epoch, self.account.published
+            # By a random step: data of an epoch are taken from who knows it, and no other holder
+            # of the key does.
+            epoch = self._begun[0] + 1 + secrets.randbelow(_EPOCHS)
+            self._begun = epoch, self.account.published
+            return self._begun
+
+    @property
+    def begun(self) -> tuple[int, int]:
+        """The epoch of the last attachment and the number of its first plane."""
+        return self._begun
 
     def go_live(self, attached: Attached) -> None:
-        """Send what is queued, and from now on everything, to the viewer that was attached to."""
+        """Send what is queued, and from now on everything, to the viewer that was attached to.
+
+        One that is live has been offered a segment that was not there before.
+        """
         with self._changed:
             self.account.attached(attached.instance, attached.counts)
             self._inline = attached.transfer == "inline"
-            if self._inline:
+            if self._state is not LaneState.LIVE:
                 self._packer.begin(attached.codecs)
-            self._credit = _WINDOW
-            self._state = LaneState.LIVE
+                self._credit = _WINDOW
+                self._state = LaneState.LIVE
             self.drain()
             self._changed.notify_all()
 
@@ -407,18 +386,16 @@ class Lane:
                 with self._changed:
                     self._changed.wait(min(left, _FLUSH_PAUSE))
 
-    def close(self) -> None:
-        """Say goodbye, end the courier, close the socket. What is unsettled is dropped."""
+    def close(self, *, drop: bool) -> None:
+        """Say goodbye, end the courier, close the socket. What is unsettled is dropped.
+
+        With `drop` the viewer drops it, too, and both have the same counts; otherwise it shows
+        what it has.
+        """
         self._packer.close()
-        self._courier.close(goodbye=self.live)
+        self._courier.close(goodbye=self.live, drop=drop)
         with self._changed:
             self._publisher = None
-            if self._state is not LaneState.ABSENT:
-                self._state = LaneState.ABSENT
-                for parcel in self._pending:
-                    planes = len(parcel.planes)
-                    self.account.drop(planes, "the stream was closed", waiting=True)
-                self._pending.clear()
-            self._packer.forget()
-            self._arena.clear_lane(self.index)
+            self._state = LaneState.ABSENT
+            self._give_up("the stream was closed")
             self.account.lost("the stream was closed before the viewer told")

@@ -14,21 +14,39 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from coverslip.payload import Arena, Region
 from coverslip.viewers.lane import Lane
 
-__all__ = ["Room"]
+__all__ = ["LIMIT", "Room", "default_budget"]
+
+LIMIT = 5.0
+"""Seconds that a send may wait for room, in all."""
+
+_LARGEST_BUDGET = 1 << 30
 
 _WARM_BYTES = 32 << 20
 _WARM_PLANES = 4
 _WARM_PATIENCE = 0.1e-3 / (1 << 20)
 """Seconds a byte, see `Room._keep_warm`."""
 
+_AHEAD_SECONDS = 1.0
+"""How long a lane that had little to copy counts as one that keeps up: a burst is no lag."""
+
 _SHORTEST_NAP = 50e-6
 _LONGEST_NAP = 2e-3
 """A freed slot sends no message (that is what makes it free): waiting is looking again."""
+
+
+def default_budget() -> int:
+    """Return how many bytes a stream may hold in flight: 1 GiB, or an eighth of free memory.
+
+    Pages are taken only as planes pile up, so this is what a viewer that does
+    not keep up may cost, not what a stream costs.
+    """
+    return min(_LARGEST_BUDGET, psutil.virtual_memory().available // 8)
 
 
 class Room:
@@ -63,6 +81,7 @@ class Room:
         self._limit = limit
         self._full_since: float | None = None
         self._keeping_up = True
+        self._light: dict[int, float] = {}
 
     @property
     def full(self) -> bool:
@@ -88,7 +107,7 @@ class Room:
         coverslip.payload.PlaneTooLarge, coverslip.payload.ArenaFull, coverslip.payload.ArenaClosed
             As `Arena.reserve`.
         """
-        if self._arena.bytes_in_flight >= _WARM_BYTES:
+        if self._in_flight() >= _WARM_BYTES:
             before_waiting()
             self._keep_warm(nbytes)
         region = self._arena.reserve(nbytes) if self._wanted() else None
@@ -111,6 +130,48 @@ class Room:
                 array = self._arena.allocate(shape, dtype)
         return array
 
+    def behind(self, nbytes: int) -> list[Lane]:
+        """Return the lanes whose share of the arena is used up while another lane keeps up.
+
+        The slots that they hold would be the others' to wait for: a viewer that is slower than
+        another on its stream is sent what its share has room for, and no more.
+
+        Parameters
+        ----------
+        nbytes : int
+            What would be sent.
+        """
+        wanted = [lane for lane in self._lanes if lane.wants]
+        if len(wanted) < 2:
+            return []
+        loads = self._look_who_keeps_up(wanted)
+        now = time.monotonic()
+        ahead = {index for index, when in self._light.items() if now - when < _AHEAD_SECONDS}
+        if not ahead & loads.keys():
+            return []
+        share = 1 / len(wanted)
+        more = nbytes / self._arena.budget
+        return [
+            lane for lane in wanted if lane.index not in ahead and loads[lane.index] + more > share
+        ]
+
+    def _look_who_keeps_up(self, wanted: list[Lane]) -> dict[int, float]:
+        """Return how much of the arena each lane has to copy; note those with little."""
+        loads = {lane.index: self._arena.load(lane.index) for lane in wanted}
+        now = time.monotonic()
+        for index, load in loads.items():
+            if load < 0.5 / len(wanted):
+                self._light[index] = now
+        return loads
+
+    def _in_flight(self) -> int:
+        """Return the bytes not yet copied by the viewer that has the fewest to copy."""
+        in_flight = self._arena.bytes_in_flight
+        if len(self._lanes) > 1 and in_flight >= _WARM_BYTES:
+            loads = [self._arena.load(lane.index) for lane in self._lanes if lane.wants]
+            return round(min(loads, default=0.0) * self._arena.budget)
+        return in_flight
+
     def _keep_warm(self, nbytes: int) -> None:
         """Let a viewer that keeps up catch up, for about as long as a copy takes.
 
@@ -120,10 +181,10 @@ class Room:
         """
         warm = max(_WARM_BYTES, _WARM_PLANES * nbytes)
         until = time.monotonic() + _WARM_PATIENCE * nbytes
-        while self._arena.bytes_in_flight >= warm:
+        while self._in_flight() >= warm:
             if not self._keeping_up:
                 self._arena.collect()
-                if self._arena.bytes_in_flight >= warm:
+                if self._in_flight() >= warm:
                     return
             elif time.monotonic() >= until:
                 self._keeping_up = False
@@ -148,6 +209,8 @@ class Room:
             with self._lock:
                 for lane in self._lanes:
                     lane.look()
+                if len(self._lanes) > 1:
+                    self._look_who_keeps_up([lane for lane in self._lanes if lane.wants])
             self._closed.wait(nap)
             nap = min(2 * nap, _LONGEST_NAP)
         return None

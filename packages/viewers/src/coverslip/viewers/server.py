@@ -129,6 +129,9 @@ class ViewerServer(ZMQServer):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"image"})
     """What it can show; a plane of another kind fails."""
 
+    most_layers: ClassVar[int] = 2048
+    """A plane that asks for one more fails: no window is of use with as many, or opens them."""
+
     pads: ClassVar[bool] = False
     """Whether it can show planes of several sizes in one layer."""
 
@@ -136,9 +139,11 @@ class ViewerServer(ZMQServer):
         super().__init__(**options)
         self.memory = Memory(memory, room_again=self.wake)
         self._sources: dict[str, _Source] = {}
+        self._ended: dict[str, int] = {}
         self._inbox = Inbox(_INBOX_BYTES)
         self._calls: deque[Callable[[], None]] = deque()
         self._measured: set[LayerKey] = set()
+        self._layers: set[LayerKey] = set()
         self._failures_quiet_until = 0.0
         # Checksums of a full viewer take seconds: neither thread may wait for them.
         self._clerk = ThreadPoolExecutor(1, thread_name_prefix="coverslip-clerk")
@@ -194,14 +199,22 @@ class ViewerServer(ZMQServer):
         """
         self.memory.weigh()
         for stream, source in list(self._sources.items()):
-            if source.owner is not None and not is_alive(source.owner):
-                logger.info("stream %s: its process %d is gone", stream, source.owner.pid)
+            ledger = self.ledgers.get(stream)
+            if ledger is None:
                 self._forget(stream)
-            elif stream not in self.ledgers:
-                self._forget(stream)
+            elif source.owner is not None and not is_alive(source.owner):
+                # What it had sent is still to be read, and its memory is still there. It is read
+                # when nothing came since the last look, though there was room for it.
+                received = ledger.counts().next
+                if self._ended.get(stream) == received and self.accepts_data():
+                    logger.info("stream %s: its process %d is gone", stream, source.owner.pid)
+                    self._forget(stream)
+                else:
+                    self._ended[stream] = received
 
     def _forget(self, stream: str) -> None:
         source = self._sources.pop(stream, None)
+        self._ended.pop(stream, None)
         if source is not None and source.reader is not None:
             source.reader.close()
 
@@ -269,6 +282,7 @@ class ViewerServer(ZMQServer):
             along=plane.along,
             pads=self.pads,
         )
+        self._admit(placement.layer)
         limits = batch.source.display.contrast_limits
         if limits is None and not plane.rgb and plane.kind not in TABLES:
             limits = self.measure(placement, pixels)
@@ -292,6 +306,15 @@ class ViewerServer(ZMQServer):
         count = math.prod(plane.shape)  # a table without rows comes with one byte
         view = np.frombuffer(pixels_of(plane, frames), plane.dtype, count).reshape(plane.shape)
         return hold(view, lent=False)
+
+    def _admit(self, layer: LayerKey) -> None:
+        if layer not in self._layers:
+            if len(self._layers) >= self.most_layers:
+                raise InvalidMessage(
+                    f"more than {self.most_layers} layers: let the component that makes them be a "
+                    "slider, or clear the viewer"
+                )
+            self._layers.add(layer)
 
     def hold(self, view: NDArray[Any], *, lent: bool) -> NDArray[Any]:
         """Return a plane's pixels in memory of this viewer's.
@@ -410,6 +433,8 @@ class ViewerServer(ZMQServer):
         while (arrival := self._inbox.take()) is not None:
             freed += arrival.pixels.nbytes
             ledger = self.ledgers.get(arrival.stream)
+            if ledger is not None and not ledger.draw(arrival.sequence):
+                continue  # its stream was closed without waiting, and counts it as dropped
             held: Any = arrival.pixels
             if isinstance(held, HeldPlane) and held.lost:
                 if ledger is not None:
@@ -470,6 +495,7 @@ class ViewerServer(ZMQServer):
     def _clear(self) -> Done:
         self.clear_layers()
         self._measured.clear()
+        self._layers.clear()
         return Done()
 
     def _raise(self) -> Done:

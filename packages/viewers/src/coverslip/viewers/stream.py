@@ -13,11 +13,11 @@ import os
 import threading
 import time
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
-import msgspec
 import numpy as np
 import psutil
 from numpy.typing import NDArray
@@ -26,137 +26,27 @@ from coverslip.payload import (
     Arena,
     ArenaClosed,
     ArenaFull,
-    Kind,
-    Plane,
     PlaneTooLarge,
     Region,
     Source,
     UnsupportedArray,
-    Value,
     wire_dtype,
 )
 from coverslip.transport import Delivery, Identity, identify
 from coverslip.viewers.errors import StreamClosed
 from coverslip.viewers.holdings import Holdings
-from coverslip.viewers.lane import Lane, Parcel
-from coverslip.viewers.room import Room
+from coverslip.viewers.lane import Lane
+from coverslip.viewers.parcel import Draft, Image, owner_of, seal
+from coverslip.viewers.room import LIMIT, Room, default_budget
+from coverslip.viewers.statistics import Rate, Statistics
 from coverslip.viewers.target import Target
 
 __all__ = ["LIMIT", "Image", "Statistics", "Stream", "default_budget"]
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 5.0
-"""Seconds that a send may wait for room, in all."""
-
-_LARGEST_BUDGET = 1 << 30
-
-_PARCEL_PLANES = 64
-_PARCEL_BYTES = 32 << 20
-"""A batch goes out in messages of at most this much, so that the viewer copies
-the first planes while the last are still being written."""
-
 _CLOSED = "the stream was closed"
-
-_RATE_WINDOW = 5.0
-
-
-def default_budget() -> int:
-    """Return how many bytes a stream may hold in flight: 1 GiB, or an eighth of free memory.
-
-    Pages are taken only as planes pile up, so this is what a viewer that does
-    not keep up may cost, not what a stream costs.
-    """
-    return min(_LARGEST_BUDGET, psutil.virtual_memory().available // 8)
-
-
-class Image(NamedTuple):
-    """One plane as `Stream.send` takes it."""
-
-    components: dict[str, Value]
-    pixels: NDArray[Any]
-    """``(y, x)``, or ``(y, x, 3 | 4)`` when `rgb`, any strides and byte order; or a table."""
-    rgb: bool = False
-    origin: str = ""
-    kind: Kind = "image"
-    along: tuple[str, ...] = ()
-    """The components that a table gives row by row."""
-
-
-class Statistics(NamedTuple):
-    """What a stream knows without asking.
-
-    Attributes
-    ----------
-    sent, shown, dropped, failed : int
-        Planes, summed over the viewers. The viewer's part is at most a quarter
-        of a second old.
-    pending : int
-        Planes of which no end is known yet.
-    bytes_in_flight : int
-        Bytes of shared memory that hold planes, compressed or not, that some viewer has not got.
-    rate : float
-        Planes sent a second, over the last five.
-    reasons : dict of str to int
-        Why planes were dropped or failed, and how many for each reason.
-    compressed : int
-        Planes that travelled inline and compressed, summed over the viewers.
-    state : tuple of str
-        Each viewer's lane: ``"live"``, ``"waiting for the viewer to start"``, …
-    """
-
-    sent: int
-    shown: int
-    dropped: int
-    failed: int
-    pending: int
-    bytes_in_flight: int
-    rate: float
-    reasons: dict[str, int]
-    compressed: int
-    state: tuple[str, ...]
-
-    @classmethod
-    def total(cls, parts: Iterable[Statistics]) -> Statistics:
-        """Return the sum of several streams' statistics; zeros for none."""
-        found = list(parts)
-        reasons: Counter[str] = Counter()
-        for part in found:
-            reasons.update(part.reasons)
-        return cls(
-            sent=sum(part.sent for part in found),
-            shown=sum(part.shown for part in found),
-            dropped=sum(part.dropped for part in found),
-            failed=sum(part.failed for part in found),
-            pending=sum(part.pending for part in found),
-            bytes_in_flight=sum(part.bytes_in_flight for part in found),
-            rate=sum(part.rate for part in found),
-            reasons=dict(reasons),
-            compressed=sum(part.compressed for part in found),
-            state=tuple(state for part in found for state in part.state),
-        )
-
-
-class _Draft:
-    """Planes that are written and not yet published."""
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self.sources = sources
-        """One for each lane: each viewer may be asked to lay the same planes out in its own way."""
-        self.written: list[tuple[Region, Image]] = []
-        self._bytes = 0
-
-    def add(self, region: Region, image: Image) -> None:
-        self.written.append((region, image))
-        self._bytes += region.length
-
-    def clear(self) -> None:
-        self.written = []
-        self._bytes = 0
-
-    @property
-    def full(self) -> bool:
-        return self._bytes >= _PARCEL_BYTES or len(self.written) >= _PARCEL_PLANES
+_BEHIND = "the viewer does not keep up with the stream's other viewers"
 
 
 class Stream:
@@ -196,8 +86,9 @@ class Stream:
         self.id = uuid.uuid4().hex
         self._lock = threading.RLock()
         self._closed = threading.Event()
-        self._recent: deque[tuple[float, int]] = deque(maxlen=4096)
-        self._arena = Arena(self._budget, lanes=max(1, len(self._targets)))
+        self._rate = Rate()
+        self._arena = Arena(self._budget, lanes=max(1, len(self._targets)), spill=True)
+        self._spilled: str | None = None
         owner = identify() or Identity(os.getpid(), 0.0)
         producer = self._producer or f"{psutil.Process().name()} (pid {owner.pid})"
         self._lanes = [
@@ -205,9 +96,7 @@ class Stream:
                 stream=self.id,
                 index=index,
                 target=target,
-                offer=msgspec.structs.replace(
-                    self._arena.offer(index), start_time=owner.start_time
-                ),
+                offer=partial(self._arena.offer, index, owner.start_time),
                 arena=self._arena,
                 lock=self._lock,
                 limit=self._limit,
@@ -262,75 +151,77 @@ class Stream:
         sources = [source] * len(self._lanes) if isinstance(source, Source) else source
         if len(sources) != len(self._lanes):
             raise ValueError(f"{len(sources)} sources for {len(self._lanes)} viewers: one for each")
-        parcel = _Draft(sources)
+        draft = Draft(sources)
         sent = 0
         try:
             for image in images:
                 sent += 1
                 region = self._arena.claim(image.pixels)
                 if region is not None:
-                    _seal(image.pixels)
+                    seal(image.pixels)
                 else:
-                    self._refuse_shown(image.pixels, parcel)
-                    if parcel.full:
-                        self._post(parcel)
-                    region = self._copy_in(image.pixels, deadline, parcel)
+                    self._refuse_shown(image.pixels, draft)
+                    if draft.full:
+                        self._post(draft)
+                    region = self._copy_in(image.pixels, deadline, draft)
                 if region is not None:
-                    parcel.add(region, image)
+                    draft.add(region, image)
         finally:
-            self._post(parcel)
+            self._post(draft)
         with self._lock:
-            self._recent.append((time.monotonic(), sent))
+            self._rate.count(sent)
 
-    def _refuse_shown(self, pixels: NDArray[Any], parcel: _Draft) -> None:
-        """Refuse what lies in a slot that was given away; what is still in `parcel` may be read."""
-        owner = _owner(pixels)
+    def _refuse_shown(self, pixels: NDArray[Any], draft: Draft) -> None:
+        """Refuse what lies in a slot that was given away; what is still in `draft` may be read."""
+        owner = owner_of(pixels)
         if owner.flags.writeable or not self._arena.holds(owner):
             return
-        if all(owner is not _owner(image.pixels) for _, image in parcel.written):
+        if not draft.holds(owner):
             raise UnsupportedArray(
                 "this array came from allocate() and was shown before: its memory is the viewers' "
                 "now and holds another plane by and by; allocate one for each plane"
             )
 
-    def _post(self, parcel: _Draft) -> None:
-        """Publish what is written and send it; empties `parcel`."""
-        if not parcel.written:
+    def _post(self, draft: Draft) -> None:
+        """Publish what is written and send it; empties `draft`."""
+        planes = len(draft)
+        if not planes:
             return
         with self._lock:
+            behind = self._room.behind(draft.nbytes)
             lanes = []
             for lane in self._lanes:
-                if lane.wants and not self._closed.is_set():
-                    lanes.append(lane)
+                if not lane.wants or self._closed.is_set():
+                    lane.drop(planes, self._absence(lane))
+                elif lane in behind:
+                    lane.drop(planes, _BEHIND)
                 else:
-                    lane.drop(len(parcel.written), self._absence(lane))
-            if lanes:
-                indices = [lane.index for lane in lanes]
-                planes = tuple(
-                    Plane(
-                        shape=image.pixels.shape,
-                        dtype=wire_dtype(image.pixels.dtype),
-                        rgb=image.rgb,
-                        components=image.components,
-                        origin=image.origin,
-                        kind=image.kind,
-                        along=image.along,
-                        pixels=self._arena.publish(region, indices),
-                    )
-                    for region, image in parcel.written
-                )
-                for lane in lanes:
-                    lane.post(Parcel(parcel.sources[lane.index], planes))
-            else:
-                for region, _ in parcel.written:
-                    self._arena.discard(region)
-        parcel.clear()
+                    lanes.append(lane)
+            if not lanes:
+                draft.discard(self._arena)
+                return
+            parcels = draft.publish(self._arena, [lane.index for lane in lanes])
+            if parcels[0].private or self._spilled:
+                self._say_how_pixels_travel(private=parcels[0].private)
+            for lane, parcel in zip(lanes, parcels, strict=True):
+                lane.post(parcel)
 
-    def _copy_in(self, pixels: NDArray[Any], deadline: float, parcel: _Draft) -> Region | None:
+    def _say_how_pixels_travel(self, *, private: bool) -> None:
+        """Say once that there is no shared memory, and once that there is again."""
+        if private and not self._spilled:
+            # A system that gives and refuses by turns is complained of once.
+            level = logging.WARNING if self._spilled is None else logging.DEBUG
+            self._spilled = self._arena.refused or "it was refused a moment ago"
+            logger.log(level, "pixels travel inline while there is no room: %s", self._spilled)
+        elif self._spilled and not self._arena.refused:
+            self._spilled = ""
+            logger.info("there is shared memory again: pixels no longer travel inline")
+
+    def _copy_in(self, pixels: NDArray[Any], deadline: float, draft: Draft) -> Region | None:
         """Return a region that holds the pixels, or None when they were dropped, and counted."""
         kind = wire_dtype(pixels.dtype)
         # A table without rows has a slot too: its order among the others is its meaning.
-        region = self._reserve(max(1, pixels.nbytes), deadline, parcel)
+        region = self._reserve(max(1, pixels.nbytes), deadline, draft)
         if region is None:
             return None
         try:
@@ -340,10 +231,10 @@ class Stream:
             return None
         return region
 
-    def _reserve(self, nbytes: int, deadline: float, parcel: _Draft) -> Region | None:
+    def _reserve(self, nbytes: int, deadline: float, draft: Draft) -> Region | None:
         """Return room for one plane, or None when it is to be dropped (and was counted)."""
         try:
-            region = self._room.reserve(nbytes, deadline, lambda: self._post(parcel))
+            region = self._room.reserve(nbytes, deadline, lambda: self._post(draft))
         except PlaneTooLarge as error:
             logger.error("a plane cannot be sent: %s", error)
             self.refuse(1, str(error))
@@ -417,7 +308,7 @@ class Stream:
         """Return the counts as known now, summed over the viewers."""
         self._come_through_fork()
         with self._lock:
-            parts = [lane.delivery() for lane in self._lanes]
+            parts = [lane.account.delivery() for lane in self._lanes]
         return Delivery(
             sent=sum(part.sent for part in parts),
             shown=sum(part.shown for part in parts),
@@ -429,23 +320,20 @@ class Stream:
         """Return what is known without asking anyone."""
         delivery = self.delivery()
         self._arena.collect()
-        now = time.monotonic()
-        reasons: dict[str, int] = {}
+        reasons: Counter[str] = Counter()
         with self._lock:
-            recent = [(when, planes) for when, planes in self._recent if when > now - _RATE_WINDOW]
             for lane in self._lanes:
-                for reason, planes in lane.account.reasons().items():
-                    reasons[reason] = reasons.get(reason, 0) + planes
+                reasons.update(lane.account.reasons())
             state = tuple(lane.state.value for lane in self._lanes)
             compressed = sum(lane.compressed for lane in self._lanes)
             under_way = sum(lane.bytes_compressed for lane in self._lanes)
-        span = now - recent[0][0] if recent else 0.0
+            rate = self._rate.now()
         return Statistics(
             *delivery,
             pending=delivery.pending,
             bytes_in_flight=0 if self._closed.is_set() else self._arena.bytes_in_flight + under_way,
-            rate=sum(planes for _, planes in recent) / span if span > 0 else 0.0,
-            reasons=reasons,
+            rate=rate,
+            reasons=dict(reasons),
             compressed=compressed,
             state=state,
         )
@@ -458,26 +346,15 @@ class Stream:
         Returns
         -------
         Delivery
-            The final counts: what the viewer had not settled is dropped. Closing
-            again, or from another thread at the same time, returns them too.
+            The final counts: what the viewer had not shown by then is dropped, there too.
+            (One that does not answer may show later what it has; here that counts as
+            dropped.) Closing again, or from another thread at the same time, returns
+            them too.
         """
         if self._pid != os.getpid():
             return Delivery(0, 0, 0, 0)
-        self._holdings.let_go(linger)
+        self._holdings.let_go(linger, drop=True)
         return self.delivery()
-
-
-def _owner(pixels: NDArray[Any]) -> NDArray[Any]:
-    while isinstance(pixels.base, np.ndarray):
-        pixels = pixels.base
-    return pixels
-
-
-def _seal(pixels: NDArray[Any]) -> None:
-    """Make an array read-only that the viewers own now, by whichever name the caller has it."""
-    pixels.flags.writeable = False
-    if isinstance(pixels.base, np.ndarray):
-        pixels.base.flags.writeable = False
 
 
 _opening = threading.Lock()

@@ -63,14 +63,14 @@ def check_sharing() -> Iterator[Finding]:
             "user see each other's /proc (hidepid, a sandbox or seccomp may forbid it)",
         )
     elif free < _SCARCE:
-        yield Finding(name, State.WARN, room, "planes are dropped when it is full: free some")
+        yield Finding(name, State.WARN, room, "planes travel inline when it is full: free some")
     else:
         yield Finding(name, State.OK, f"{room}; opened by another process")
 
 
 def _why_not_elsewhere(arena: Arena) -> str:
     """Return why a process of its own cannot open this arena; empty when it can."""
-    offer = encode_offer(arena.offer(arena.add_lane()))
+    offer = encode_offer(arena.offer(0))
     try:
         neighbour = subprocess.run(
             [sys.executable, "-c", _NEIGHBOUR, offer.hex()],

@@ -1,0 +1,40 @@
+"""Planes that are dropped, told of once a burst: a viewer that is behind must not fill a log."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+
+__all__ = ["Drops"]
+
+_PAUSE = 5.0
+"""Seconds without a dropped plane that end a burst."""
+
+
+class Drops:
+    """Warns of the first dropped plane, and says when planes arrive again; under its lane's lock.
+
+    Parameters
+    ----------
+    logger : logging.Logger
+        Where it is said.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._planes = 0
+        self._until = -math.inf
+
+    def drop(self, planes: int, reason: str | None) -> None:
+        """`planes` were dropped; None for a reason that was told already."""
+        if not self._planes and reason is not None:
+            self._logger.warning("planes are dropped: %s", reason)
+        self._planes += planes
+        self._until = time.monotonic() + _PAUSE
+
+    def arrive(self) -> None:
+        """Planes are sent. Where some are and others are not, that is one burst."""
+        if self._planes and time.monotonic() > self._until:
+            self._logger.info("planes reach the viewer again; %d were dropped", self._planes)
+            self._planes = 0

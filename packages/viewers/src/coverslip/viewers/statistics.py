@@ -1,0 +1,84 @@
+"""What a stream knows of itself without asking anyone."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+__all__ = ["Rate", "Statistics"]
+
+_WINDOW = 5.0
+
+
+class Statistics(NamedTuple):
+    """What a stream knows without asking.
+
+    Attributes
+    ----------
+    sent, shown, dropped, failed : int
+        Planes, summed over the viewers. The viewer's part is at most a quarter
+        of a second old.
+    pending : int
+        Planes of which no end is known yet.
+    bytes_in_flight : int
+        Bytes of shared memory that hold planes no viewer has copied yet.
+    rate : float
+        Planes sent a second, over the last five.
+    reasons : dict of str to int
+        Why planes were dropped or failed, and how many for each reason.
+    compressed : int
+        Planes that travelled inline and compressed, summed over the viewers.
+    state : tuple of str
+        Each viewer's lane: ``"live"``, ``"waiting for the viewer to start"``, …
+    """
+
+    sent: int
+    shown: int
+    dropped: int
+    failed: int
+    pending: int
+    bytes_in_flight: int
+    rate: float
+    reasons: dict[str, int]
+    compressed: int
+    state: tuple[str, ...]
+
+    @classmethod
+    def total(cls, parts: Iterable[Statistics]) -> Statistics:
+        """Return the sum of several streams' statistics; zeros for none."""
+        found = list(parts)
+        reasons: Counter[str] = Counter()
+        for part in found:
+            reasons.update(part.reasons)
+        return cls(
+            sent=sum(part.sent for part in found),
+            shown=sum(part.shown for part in found),
+            dropped=sum(part.dropped for part in found),
+            failed=sum(part.failed for part in found),
+            pending=sum(part.pending for part in found),
+            bytes_in_flight=sum(part.bytes_in_flight for part in found),
+            rate=sum(part.rate for part in found),
+            reasons=dict(reasons),
+            compressed=sum(part.compressed for part in found),
+            state=tuple(state for part in found for state in part.state),
+        )
+
+
+class Rate:
+    """Planes a second, over the last five; its stream's lock guards it."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[float, int]] = deque(maxlen=4096)
+
+    def count(self, planes: int) -> None:
+        """Take in that planes were sent now."""
+        self._recent.append((time.monotonic(), planes))
+
+    def now(self) -> float:
+        """Return the rate."""
+        now = time.monotonic()
+        recent = [(when, planes) for when, planes in self._recent if when > now - _WINDOW]
+        span = now - recent[0][0] if recent else 0.0
+        return sum(planes for _, planes in recent) / span if span > 0 else 0.0
