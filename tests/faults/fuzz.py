@@ -1,0 +1,271 @@
+"""A fuzzer with the key: ``python -m tests.faults.fuzz [--messages N] [--seed S]``.
+
+It changes real messages (`recordings`, `mutations`) and sends them to a viewer in a process of its
+own, while an honest stream shows planes there. What must hold is asserted here, for the short run
+of the tests and for the long one alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import secrets
+import sys
+import threading
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import psutil
+import zmq
+
+from coverslip.payload import Arena, encode_offer
+from coverslip.transport import (
+    Attach,
+    Attached,
+    Clear,
+    Detach,
+    Endpoint,
+    Flush,
+    Ping,
+    Pong,
+    ProtocolError,
+    Publisher,
+    PublisherState,
+    QueueFull,
+    Report,
+    Request,
+    Screenshot,
+    Shutdown,
+    Status,
+    decode_request,
+    request,
+)
+from coverslip.viewers import View
+from coverslip.viewers.messages import DescribeLayers
+from tests.faults.case import picture
+from tests.faults.mutations import mutated, mutated_frames
+from tests.faults.recordings import record_data, record_requests
+from tests.viewers.headless import HeadlessVisualizer
+from tests.waiting import eventually
+
+__all__ = ["Outcome", "fuzz_control", "fuzz_data", "honest"]
+
+_STRIDE = 100_000
+"""Between the sequence numbers of two messages: none is refused for the one before it."""
+
+_OUTSTANDING = 64
+
+_MEMORY = 256 << 20
+"""Bytes by which a viewer may grow: what was valid after all is kept, as it should be."""
+
+_REQUESTS: list[type[Request]] = [
+    Ping,
+    Status,
+    Attach,
+    Detach,
+    Flush,
+    Clear,
+    Screenshot,
+    Shutdown,
+    DescribeLayers,
+]
+
+
+@dataclass
+class Outcome:
+    """What became of the messages.
+
+    Attributes
+    ----------
+    sent, refused : int
+        Messages; those that were not refused were still, or once more, well formed.
+    shown, dropped, failed : int
+        Planes of them that were counted.
+    answered, failures : int
+        Replies, and those among them that were a typed failure.
+    grown : int
+        Bytes that the viewer's process grew by.
+    """
+
+    sent: int
+    refused: int
+    shown: int = 0
+    dropped: int = 0
+    failed: int = 0
+    answered: int = 0
+    failures: int = 0
+    grown: int = 0
+
+
+def fuzz_data(endpoint: Endpoint, pid: int, messages: int, seed: int) -> Outcome:
+    """Send changed data messages, of a stream with shared memory and of one without."""
+    rng = random.Random(seed)
+    recorded = record_data()
+    before = request(endpoint, Ping(), Pong, timeout=20).refused
+    memory = psutil.Process(pid).memory_info().rss
+    publisher = Publisher.acquire(endpoint)
+    pause = threading.Event()
+    with Arena(1 << 20) as arena:
+        eventually(lambda: publisher.poll() is PublisherState.LISTENING, "the viewer listens")
+        streams = ["fuzzed", "fuzzed inline"]
+        secret = secrets.token_bytes(8)
+        for stream in streams:
+            offer = encode_offer(arena.offer(0)) if stream == "fuzzed" else _no_offer()
+            attach = Attach(stream=stream, epoch=1, sequence=0, offer=offer, secret=secret)
+            request(endpoint, attach, Attached, timeout=20)
+        for number in range(1, messages + 1):
+            frames = mutated_frames(
+                rng.choice(recorded),
+                recorded,
+                rng,
+                stream=rng.choice(streams),
+                epoch=1,
+                sequence=number * _STRIDE,
+            )
+            while True:
+                try:
+                    publisher.send(frames)
+                    break
+                except QueueFull:
+                    pause.wait(0.001)
+        shown = dropped = failed = 0
+        for stream in streams:
+            # The last word closes the account, whatever number the messages made up.
+            counts = _settled(endpoint, stream)
+            assert counts.pending == 0, counts
+            shown += counts.shown
+            dropped += counts.dropped
+            failed += counts.failed
+        refused = request(endpoint, Ping(), Pong, timeout=60).refused - before
+        publisher.release()
+    grown = psutil.Process(pid).memory_info().rss - memory
+    assert grown < _MEMORY, f"the viewer grew by {grown >> 20} MiB"
+    return Outcome(messages, refused, shown, dropped, failed, grown=grown)
+
+
+def fuzz_control(endpoint: Endpoint, pid: int, messages: int, seed: int) -> Outcome:
+    """Send changed requests; each is answered, most with a failure."""
+    rng = random.Random(seed)
+    recorded = record_requests()
+    before = request(endpoint, Ping(), Pong, timeout=20).refused
+    memory = psutil.Process(pid).memory_info().rss
+    answered = failures = expected = sent = 0
+    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.linger = 0
+        client.curve_serverkey = endpoint.server_key.encode()
+        client.curve_secretkey = endpoint.client_secret.encode()
+        client.curve_publickey = endpoint.client_public.encode()
+        client.connect(endpoint.control_address)
+
+        def hear(timeout: int) -> bool:
+            nonlocal answered, failures
+            if not client.poll(timeout):
+                return False
+            reply = client.recv_multipart()[-1]
+            answered += 1
+            failures += b"Failure" in reply[:40]
+            return True
+
+        while sent < messages:
+            body = mutated(rng.choice(recorded), recorded, rng)
+            meant = _meant(body)
+            if meant in (Shutdown, Clear):
+                continue  # well formed, and obeyed: the key's holder may
+            sent += 1
+            client.send_multipart(_wrapped(body, rng))
+            # A flush that waits for planes that never come is answered when the server ends.
+            expected += meant is not Flush
+            while hear(0):
+                pass
+            while expected - answered > _OUTSTANDING:
+                assert hear(30_000), f"{answered} of {expected} requests were answered"
+        while answered < expected:
+            assert hear(30_000), f"{answered} of {expected} requests were answered"
+    refused = request(endpoint, Ping(), Pong, timeout=60).refused - before
+    grown = psutil.Process(pid).memory_info().rss - memory
+    assert grown < _MEMORY, f"the viewer grew by {grown >> 20} MiB"
+    return Outcome(sent, refused, answered=answered, failures=failures, grown=grown)
+
+
+def honest(view: View, planes: int) -> None:
+    """Show planes as anybody does, and see that they lie in the viewer as they were sent."""
+    for number in range(planes):
+        view.show(picture(number), name="honest", z_index=number)
+    assert view.flush(60) == (planes, planes, 0, 0)
+    (layer,) = [each for each in view.layers(checksums=True) if each.name == "honest"]
+    assert {plane.components["z_index"]: plane.crc32 for plane in layer.planes} == {
+        number: zlib.crc32(picture(number).tobytes()) for number in range(planes)
+    }
+
+
+def _no_offer() -> bytes:
+    with Arena(1 << 16) as arena:
+        return encode_offer(msgspec.structs.replace(arena.offer(0), address=None))
+
+
+def _settled(endpoint: Endpoint, stream: str) -> Any:
+    """Return a stream's account once all that is in the sockets was read and has ended."""
+
+    def quiet() -> Any:
+        found = request(endpoint, Status(stream=stream), Report, timeout=60).streams[stream]
+        seen.append(
+            (found.next, found.pending, request(endpoint, Ping(), Pong, timeout=60).refused)
+        )
+        still = len(seen) > 40 and len(set(seen[-40:])) == 1
+        return found if still and not found.pending else None
+
+    seen: list[tuple[int, int, int]] = []
+    return eventually(quiet, "the viewer read all", timeout=300)
+
+
+def _meant(body: bytes) -> type[Request] | None:
+    try:
+        return type(decode_request(body, _REQUESTS))
+    except ProtocolError:
+        return None
+
+
+def _wrapped(body: bytes, rng: random.Random) -> list[bytes]:
+    """Return a request as a REQ sends it, mostly."""
+    way = rng.randrange(40)
+    if way == 0:
+        return [b"", body, b"one frame more"]
+    if way == 1:
+        return [body or b"x"]
+    if way == 2:
+        return [b"x"] * 30
+    return [b"", body]
+
+
+def main() -> int:
+    """Fuzz each socket with as many messages as are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=100_000, help="for each socket")
+    parser.add_argument("--seed", type=int, default=None, help="of an earlier run, to repeat it")
+    options = parser.parse_args()
+    seed = secrets.randbits(32) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    with TemporaryDirectory(prefix="coverslip-fuzz-") as folder:
+        Path(folder).chmod(0o700)
+        os.environ["COVERSLIP_RUNTIME_DIR"] = folder
+        viewer = HeadlessVisualizer(persistent=False)
+        viewer.start_viewer()
+        try:
+            for fuzz in (fuzz_data, fuzz_control):
+                pid = viewer.connection.pid
+                outcome = fuzz(viewer.endpoint, pid, options.messages, seed)
+                with View(viewer) as view:
+                    honest(view, 100)
+                print(f"{fuzz.__name__}: {outcome}", flush=True)
+        finally:
+            viewer.stop_viewer()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
