@@ -23,7 +23,7 @@ class Statistics(NamedTuple):
     pending : int
         Planes of which no end is known yet.
     bytes_in_flight : int
-        Bytes of shared memory that hold planes no viewer has copied yet.
+        Bytes of memory that hold planes, compressed or not, that some viewer has not got.
     rate : float
         Planes sent a second, over the last five.
     reasons : dict of str to int
