@@ -9,7 +9,7 @@ from rich.console import Console
 
 console = Console(width=110)
 
-PARTS = ("planes", "napari", "fiji", "network")
+PARTS = ("planes", "napari", "shapes", "fiji", "network")
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +30,10 @@ def main(arguments: list[str]) -> int:
         from benchmarks.napari_cost import napari_table
 
         napari_table(console)
+    if "shapes" in parts:
+        from benchmarks.shapes_cost import shapes_table
+
+        shapes_table(console, options.rounds)
     if "fiji" in parts:
         from benchmarks.fiji_cost import fiji_table
 

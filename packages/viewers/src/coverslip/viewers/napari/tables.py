@@ -1,8 +1,8 @@
 """Points, shapes, regions and tracks: napari layers that are handed the tables in view.
 
-Shapes are drawn as their outlines, by napari's vectors: its Shapes layer takes 1.3 s of processor
-time for 5,000 polygons of 60 vertices with the fastest of its triangulations and a minute with the
-one that it comes with, each time (`python -m benchmarks shapes`). GUI thread only.
+Shapes are drawn as their outlines, by napari's vectors: its Shapes layer takes 1.2 s of processor
+time for 5,000 polygons of 60 vertices with the fastest of its triangulations and 44 s with the one
+that it comes with, each time (`python -m benchmarks shapes`). GUI thread only.
 """
 
 from __future__ import annotations
