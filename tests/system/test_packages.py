@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tomllib
 import zipfile
@@ -12,27 +11,15 @@ from typing import Any
 
 import pytest
 
+from tests.commands import run
+
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("transport", "payload", "viewers")
-DEADLINE = 300
 
 
 def project(name: str) -> dict[str, Any]:
     with (ROOT / "packages" / name / "pyproject.toml").open("rb") as file:
         return dict(tomllib.load(file)["project"])
-
-
-def run(*command: str | Path, **environment: str) -> str:
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-        env=os.environ | environment,
-    )
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
 
 
 def test_the_three_have_one_version_and_viewers_asks_for_it() -> None:

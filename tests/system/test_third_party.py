@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands import DEADLINE, run
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "matplotlib_viewer"
-DEADLINE = 300
 MOST_LINES = 120
 
 STREAM = """
@@ -31,19 +30,6 @@ view.screenshot(sys.argv[2])
 view.stop()
 print(json.dumps([len(listing.planes), delivery._asdict()]))
 """
-
-
-def run(*command: str | Path, **environment: str) -> str:
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-        env=os.environ | environment,
-    )
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

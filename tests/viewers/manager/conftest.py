@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+    from coverslip.viewers.manager.window import ManagerWindow
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +42,22 @@ def application(display: str, qapp: object, session_runtime_folder: Path) -> obj
         QApplication.sendPostedEvents()
         QApplication.processEvents()
     return qapp
+
+
+@pytest.fixture
+def window(
+    application: object, qtbot: QtBot, runtime_folder: Path, tmp_path: Path
+) -> Iterator[ManagerWindow]:
+    """An open manager that sees this test's viewers alone."""
+    from PyQt6.QtCore import QSettings
+
+    from coverslip.viewers.manager.window import ManagerWindow
+
+    window = ManagerWindow(QSettings(str(tmp_path / "m.ini"), QSettings.Format.IniFormat))
+    qtbot.addWidget(window)
+    window.show()
+    yield window
+    window.close()
 
 
 def _fill(pool: object) -> None:

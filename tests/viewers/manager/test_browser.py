@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 pytest.importorskip("PyQt6")
 
 import tifffile
-from PyQt6.QtCore import QMimeData, QSettings, Qt
+from PyQt6.QtCore import QMimeData, Qt
 from PyQt6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
@@ -21,11 +20,9 @@ from coverslip.viewers.manager.plate import Plate, PlateFile, read_plate, well_p
 from coverslip.viewers.manager.table import Column
 from coverslip.viewers.manager.window import ManagerWindow
 from tests.viewers.headless import HeadlessServer, serving
+from tests.viewers.manager.looking import SOON, message, until
 
 pytestmark = pytest.mark.gui
-
-SOON = 20_000
-"""Milliseconds: the deadline of every wait here."""
 
 WELLS = ("A01", "A02", "B10")
 
@@ -41,22 +38,6 @@ def folder(tmp_path: Path) -> Path:
                 pixels = np.full((8, 8), site * 10 + channel, np.uint16)
                 tifffile.imwrite(folder / f"scan_{well}_s{site}_w{channel}.tif", pixels)
     return folder
-
-
-@pytest.fixture
-def window(
-    application: object, qtbot: QtBot, runtime_folder: Path, tmp_path: Path
-) -> Iterator[ManagerWindow]:
-    """An open manager that sees this test's viewers alone."""
-    window = ManagerWindow(QSettings(str(tmp_path / "m.ini"), QSettings.Format.IniFormat))
-    qtbot.addWidget(window)
-    window.show()
-    yield window
-    window.close()
-
-
-def until(qtbot: QtBot, condition: Callable[[], bool]) -> None:
-    qtbot.waitUntil(condition, timeout=SOON)
 
 
 def shown(server: HeadlessServer) -> int:
@@ -140,12 +121,6 @@ def test_chosen_wells_go_to_the_chosen_viewer(
         wells = {key.components for key in (layer.key for layer in server.projection)}
         assert wells
         until(qtbot, lambda: "8 of 8 planes shown" in message(window))
-
-
-def message(window: ManagerWindow) -> str:
-    status = window.statusBar()
-    assert status is not None
-    return status.currentMessage()
 
 
 def test_while_a_viewer_starts_the_files_wait_and_are_shown_then(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +24,11 @@ from coverslip.viewers.manager.roster import Health, ViewerState
 from coverslip.viewers.manager.table import Column, ViewerTable
 from coverslip.viewers.manager.window import ManagerWindow
 from tests.viewers.headless import PNG, HeadlessServer, HeadlessVisualizer, serving
+from tests.viewers.manager.looking import message, until
 
 pytestmark = pytest.mark.gui
 
 PLANE = np.arange(64, dtype=np.uint16).reshape(8, 8)
-SOON = 20_000
-"""Milliseconds: the deadline of every wait here."""
-
-
-@pytest.fixture
-def window(
-    application: object, qtbot: QtBot, runtime_folder: Path, tmp_path: Path
-) -> Iterator[ManagerWindow]:
-    """An open manager that sees this test's viewers alone."""
-    window = ManagerWindow(QSettings(str(tmp_path / "m.ini"), QSettings.Format.IniFormat))
-    qtbot.addWidget(window)
-    window.show()
-    yield window
-    window.close()
 
 
 @pytest.fixture
@@ -49,10 +36,6 @@ def server(runtime_folder: Path) -> Iterator[HeadlessServer]:
     """A viewer of this user's."""
     with serving(title="plate 3") as server:
         yield server
-
-
-def until(qtbot: QtBot, condition: Callable[[], bool]) -> None:
-    qtbot.waitUntil(condition, timeout=SOON)
 
 
 def text(window: ManagerWindow, row: int, column: Column) -> str:
@@ -77,12 +60,6 @@ def answer(qtbot: QtBot, window: ManagerWindow, button: QMessageBox.StandardButt
     qtbot.mouseClick(pressed, Qt.MouseButton.LeftButton)
     until(qtbot, lambda: not window.findChildren(QMessageBox))
     return asked
-
-
-def message(window: ManagerWindow) -> str:
-    status = window.statusBar()
-    assert status is not None
-    return status.currentMessage()
 
 
 def test_a_viewer_is_a_row_with_its_counts(
