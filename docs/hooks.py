@@ -9,11 +9,12 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-__all__ = ["on_files"]
+__all__ = ["on_files", "on_page_markdown"]
 
 ROOT = Path(__file__).parents[1]
 # Files that are read in the repository and are no pages here.
 _ELSEWHERE = re.compile(r"\[([^\]]+)\]\((?!https?:|#|docs/|[\w-]+\.md)([^)]+)\)")
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]+\)")
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
@@ -29,3 +30,8 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
             text = text.replace(f"]({name})", f"]({other})")
         files.append(File.generated(config, page, content=text))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Name what a page links to outside of this site, without the link."""
+    return _OUTSIDE.sub(r"\1", markdown)
