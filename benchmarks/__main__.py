@@ -15,8 +15,14 @@ PARTS = ("planes", "napari", "shapes", "fiji", "network")
 def main(arguments: list[str]) -> int:
     """Run the parts that are named, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        choices=[*PARTS, "memory", []],
+        help="default: all but memory, which takes 15 GB of disk",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is shown")
+    parser.add_argument("--flood", default="30GB", help="memory: how much is sent into 1 GiB")
     options = parser.parse_args(arguments)
     parts = options.parts or PARTS
     if "planes" in parts:
@@ -42,6 +48,14 @@ def main(arguments: list[str]) -> int:
         from benchmarks.network import network_table
 
         network_table(console, options.rounds)
+    if "memory" in parts:
+        from benchmarks.memory import GIB, endless_table, flood_table
+        from benchmarks.scratch_formats import formats_table
+        from coverslip.viewers.memory import parse_size
+
+        formats_table(console)
+        flood_table(console, parse_size(options.flood), GIB)
+        endless_table(console)
     return 0
 
 

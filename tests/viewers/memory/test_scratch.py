@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coverslip.viewers.memory import Scratch, ScratchFull, scratch_folder
+from coverslip.viewers.errors import NoRoom
+from coverslip.viewers.memory import Scratch, scratch_folder
 
 SHAPES: list[tuple[Any, Any]] = [
     ((1, 1), "|u1"),
@@ -118,7 +119,7 @@ def test_the_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_folder_that_cannot_be_is_a_reason(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     scratch = Scratch(tmp_path / "file" / "folder")
-    with pytest.raises(ScratchFull, match="COVERSLIP_SCRATCH"):
+    with pytest.raises(NoRoom, match="COVERSLIP_SCRATCH"):
         scratch.write(noise((8, 8), "|u1"))
     assert scratch.nbytes == 0
 
@@ -129,7 +130,7 @@ def test_a_disk_that_is_nearly_full_is_left_to_others(
     place, _ = scratch.write(noise((64, 64), "<u2")), scratch.write(noise((64, 64), "<u2"))
     usage = type("Usage", (), {"total": 100 << 30, "free": (1 << 30) + 100})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(ScratchFull, match="1024 MiB free, of which 1024 are left to others"):
+    with pytest.raises(NoRoom, match="1024 MiB free, of which 1024 are left to others"):
         scratch.write(noise((64, 64), "<u2"))
     scratch.free(place)
     scratch.write(noise((64, 64), "<u2"))
@@ -151,7 +152,7 @@ def test_room_is_made_when_there_is_none(scratch: Scratch, monkeypatch: pytest.M
     for seed in range(4):
         scratch.write(noise((64, 64), "<u2", seed), make_room)
     assert len(reasons) == 4
-    with pytest.raises(ScratchFull):
+    with pytest.raises(NoRoom):
         scratch.write(noise((64, 64), "<u2"), make_room)
     assert len(reasons) == 5
 
@@ -170,7 +171,7 @@ def test_a_write_that_fails_is_full_and_tried_elsewhere_once_there_is_room(
         return real(descriptor, data, offset)
 
     monkeypatch.setattr("os.pwrite", limited)
-    with pytest.raises(ScratchFull, match="No space left"):
+    with pytest.raises(NoRoom, match="No space left"):
         scratch.write(noise((64, 64), "<u2", 2))
     given: list[Any] = [first]
 

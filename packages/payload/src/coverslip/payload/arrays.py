@@ -146,6 +146,7 @@ def as_source(
     modes: Mapping[str, str] | None = None,
     display: Display | None = None,
     replace: str = "",
+    keep: int = 0,
 ) -> Source:
     """Return who made some planes and how they ask to be shown, within what a message may say.
 
@@ -164,6 +165,7 @@ def as_source(
             # As plain data, so that what somebody constructed is checked as if it had arrived.
             "display": msgspec.to_builtins(display or Display()),
             "replace": replace,
+            "keep": keep,
         }
         source = msgspec.convert(given, Source)
         check_display(source.display)

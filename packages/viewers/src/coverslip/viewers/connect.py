@@ -11,6 +11,7 @@ from coverslip.payload import Mode
 from coverslip.transport import Endpoint
 from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.scope import configs_in
+from coverslip.viewers.config.streaming import Keep
 from coverslip.viewers.errors import ConfigError
 from coverslip.viewers.kinds import visualizer_class
 from coverslip.viewers.remote import RemoteVisualizer, read_line
@@ -32,6 +33,8 @@ def connect(
     title: str | None = None,
     timeout: float = START_TIMEOUT,
     modes: Mapping[str, Mode | str] | None = None,
+    memory: str | int | None = None,
+    keep: Keep | None = None,
     config: object = None,
     connection: str | PathLike[str] | Endpoint | None = None,
 ) -> View:
@@ -63,6 +66,11 @@ def connect(
         returns at once, and planes wait in shared memory until it is.
     modes : mapping of str to Mode or str, optional
         How components are laid out, see `View`; wins over the `config`.
+    memory : str or int, optional
+        What a viewer that is started may take, such as ``"2GiB"`` or a number of bytes: 4 GiB, or
+        half of what is free, unless the `config` says otherwise. Planes beyond it lie on disk.
+    keep : {"all", "latest"} or int, optional
+        How many planes of each layer the viewer keeps, see `View`.
     config : object, optional
         A configuration (`coverslip.viewers.config`), Lazy or not; several, for several viewers;
         or an object that holds some. A viewer whose configuration is not `enabled` is left out.
@@ -94,7 +102,9 @@ def connect(
     if connection is not None:
         if port is not None or host is not None or others:
             raise ConfigError("connect(connection=…): the line says host and port, of one viewer")
-        return _reach(connection, start=start, timeout=timeout, modes=modes, config=config)
+        return _reach(
+            connection, start=start, timeout=timeout, modes=modes, keep=keep, config=config
+        )
     kinds = (kind, *others)
     if others and (port is not None or len(set(kinds)) < len(kinds)):
         raise ConfigError(
@@ -120,6 +130,7 @@ def connect(
                 persistent=persistent,
                 port=port,
                 host=host,
+                memory=memory,
             )
         )
     if start:
@@ -127,7 +138,7 @@ def connect(
     else:
         for visualizer in visualizers:
             _find(visualizer)
-    return View(visualizers, modes=modes)
+    return View(visualizers, modes=modes, keep=keep)
 
 
 def _reach(
@@ -136,13 +147,14 @@ def _reach(
     start: bool,
     timeout: float,
     modes: Mapping[str, Mode | str] | None,
+    keep: Keep | None,
     config: object,
 ) -> View:
     endpoint = connection if isinstance(connection, Endpoint) else read_line(connection)
     visualizer = RemoteVisualizer(endpoint)
     if start:
         visualizer.start_viewer(async_mode=timeout <= 0, timeout=timeout)
-    return View(visualizer, modes=modes, config=config)
+    return View(visualizer, modes=modes, keep=keep, config=config)
 
 
 def _start(visualizers: Sequence[StreamVisualizer], timeout: float) -> None:

@@ -17,6 +17,7 @@ from coverslip.transport import TransportError
 from coverslip.viewers.display import require_display
 from coverslip.viewers.ending import StoppingOnSignals, end_with_parent
 from coverslip.viewers.errors import ViewerError
+from coverslip.viewers.memory import size_argument
 from coverslip.viewers.server import ViewerServer
 
 __all__ = ["BREATH", "BUDGET", "IDLE", "REPAINT", "StandaloneServer", "run_viewer", "viewer_parser"]
@@ -84,6 +85,12 @@ def viewer_parser(
         "--host", default="127.0.0.1", help="address to bind (default: %(default)s)"
     )
     parser.add_argument("--title", help="to stand in the window's title")
+    parser.add_argument(
+        "--memory",
+        type=size_argument,
+        metavar="SIZE",
+        help="what it may take, such as 2GiB (default: 4GiB, or half of what is free)",
+    )
     parser.add_argument("--launch-id", default="", help="what the launcher knows this process by")
     parser.add_argument(
         "--log", help="the log file that standard error goes to, for others to find"
@@ -131,6 +138,7 @@ def run_viewer(
             title=options.title,
             launch_id=options.launch_id,
             log=options.log,
+            memory=options.memory,
             **further,
         )
         end_with_parent(viewer)

@@ -14,6 +14,7 @@
     ├── PatternError     a filename pattern that cannot be read back
     ├── UnreadableImage  a file or an OME-Zarr folder that no plane can be read from
     ├── PipelineFailed   the demo's pipeline ended without saying what it sent
+    ├── NoRoom           a plane has no room, in memory or on disk; the message says where and why
     ├── TooManyLayers    a plane for one layer more than a viewer shows; says what to stack
     ├── ViewerGone       a question needs a live viewer and there is none
     └── StreamClosed     the stream was closed, by `close` or by the end of the process
@@ -31,6 +32,7 @@ __all__ = [
     "ConfigError",
     "NoDisplay",
     "NoParserMatches",
+    "NoRoom",
     "NotInstalled",
     "PatternError",
     "PipelineFailed",
@@ -95,6 +97,10 @@ class PipelineFailed(ViewerError):
 
 class TooManyLayers(ViewerError):
     """The plane would make one layer more than the viewer shows."""
+
+
+class NoRoom(ViewerError):
+    """A plane has no room where its viewer keeps planes."""
 
 
 class ViewerGone(ViewerError):

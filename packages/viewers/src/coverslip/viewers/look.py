@@ -14,8 +14,9 @@ import msgspec
 from coverslip.payload import CANONICAL_ORDER, Display, Mode, UnsupportedArray
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.display import DisplayConfig, with_short_names
+from coverslip.viewers.config.streaming import Keep, StreamingConfig
 
-__all__ = ["Look", "Spelling", "WORDS", "as_words"]
+__all__ = ["Look", "Spelling", "WORDS", "as_keep", "as_words"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,25 +37,51 @@ class Look(NamedTuple):
 
     modes: Mapping[str, str]
     display: Display
+    keep: int = 0
+    """How many planes of each layer are kept, the newest; 0 keeps all."""
 
     @classmethod
-    def of(cls, config: Config | None, modes: Mapping[str, Mode | str]) -> Look:
-        """Return what a configuration asks for; `modes` win over its mode fields.
+    def of(
+        cls,
+        config: Config | None,
+        modes: Mapping[str, Mode | str],
+        keep: Keep | None = None,
+    ) -> Look:
+        """Return what a configuration asks for; `modes` and `keep` win over its fields.
 
         Raises
         ------
         ValueError
-            A mode is unknown.
+            A mode is unknown, or `keep` is no number of planes.
         """
         own = {} if config is None else config.modes()
         display = config.display() if isinstance(config, DisplayConfig) else Display()
-        return cls(own | {name: Mode(mode).value for name, mode in modes.items()}, display)
+        if keep is None:
+            keep = config.keep if isinstance(config, StreamingConfig) else "all"
+        chosen = own | {name: Mode(mode).value for name, mode in modes.items()}
+        return cls(chosen, display, as_keep(keep))
 
     def with_words(self, words: Mapping[str, Any]) -> Display:
         """Return the display settings with a call's own in their place."""
         if "scale" in words:
             words = {**words, "scale": {**self.display.scale, **words["scale"]}}
         return msgspec.structs.replace(self.display, **words)
+
+
+def as_keep(keep: Keep) -> int:
+    """Return how many planes of each layer are kept, as it travels: 0 for ``"all"``.
+
+    Raises
+    ------
+    ValueError
+        It is none of ``"all"``, ``"latest"`` and a number from 1 on.
+    """
+    number: object = keep
+    if number in ("all", "latest"):
+        return int(number == "latest")
+    if type(number) is int and 1 <= number < 2**31:
+        return number
+    raise ValueError(f'keep={keep!r}: give "all", "latest" or how many planes, from 1 on')
 
 
 def as_words(

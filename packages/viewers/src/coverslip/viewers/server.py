@@ -72,6 +72,7 @@ from coverslip.transport import (
     is_alive,
 )
 from coverslip.viewers.contrast import limits_of
+from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.inbox import Arrival, Inbox
 from coverslip.viewers.memory import Entry, HeldPlane, Memory
 from coverslip.viewers.messages import DescribeLayers, Layers, RaiseWindow
@@ -240,6 +241,9 @@ class ViewerServer(ZMQServer):
                 arrival = self._arrive(batch, sequence, plane, reader, frames)
             except StalePlane:
                 ledger.dropped(sequence, "its slot was written again before the viewer read it")
+            except NoRoom as error:
+                ledger.dropped(sequence, str(error))
+                _give_back(plane, reader)
             except Exception as error:
                 # Of this plane only, be it no memory: the next one has its own fate.
                 reason = str(error) if isinstance(error, PayloadError) else repr(error)

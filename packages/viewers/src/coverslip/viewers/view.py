@@ -24,6 +24,7 @@ from coverslip.payload import (
 from coverslip.transport import Clear, Delivery, Done, Picture, Screenshot
 from coverslip.viewers.annotating import Annotating
 from coverslip.viewers.config.lazy import config_for
+from coverslip.viewers.config.streaming import Keep
 from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.look import Look, Spelling, as_words
 from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers, MacroResult, RunMacro
@@ -54,6 +55,9 @@ class View(Annotating):
         Component modes of everything shown, such as ``{"well": "slice"}``:
         ``"stack"`` is a slider, ``"slice"`` and ``"separate"`` a layer for
         each value. Components that are not named keep the viewer's default.
+    keep : {"all", "latest"} or int, optional
+        How many planes of each layer the viewer keeps, the newest; all, unless the `config` says
+        otherwise. A plane that was shown counts as shown, also when it has left its layer.
     config : object, optional
         How planes are laid out and drawn: a configuration, several (for several viewers), or an
         object that holds some. None takes the visualizer's own.
@@ -65,6 +69,7 @@ class View(Annotating):
         stream: Stream | None = None,
         *,
         modes: Mapping[str, Mode | str] | None = None,
+        keep: Keep | None = None,
         config: object = None,
     ) -> None:
         self.visualizers: tuple[StreamVisualizer, ...] = (
@@ -75,6 +80,7 @@ class View(Annotating):
             Look.of(
                 config_for(one.kind, one.visualizer_config if config is None else config),
                 modes or {},
+                keep,
             )
             for one in self.visualizers
         )
@@ -241,6 +247,7 @@ class View(Annotating):
                 modes=look.modes,
                 display=look.with_words(words),
                 replace=replacement,
+                keep=look.keep,
             )
             for look in self._looks
         )

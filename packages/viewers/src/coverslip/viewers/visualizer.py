@@ -43,6 +43,7 @@ from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.scope import configs_in
 from coverslip.viewers.display import require_display
 from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.memory.budget import parse_size
 from coverslip.viewers.target import Presence
 
 __all__ = ["START_TIMEOUT", "StreamVisualizer"]
@@ -86,6 +87,9 @@ class StreamVisualizer:
         ``coverslip://`` line, see `coverslip.viewers.connect`.
     replace_layers : bool, default False
         Clear the viewer when this visualizer finds or starts it.
+    memory : str or int, optional
+        What a viewer that is started may take, such as ``"2GiB"`` or a number of bytes; by
+        default 4 GiB, or half of what is free then.
     """
 
     kind: ClassVar[str]
@@ -114,6 +118,7 @@ class StreamVisualizer:
         port: int | None = None,
         host: str | None = None,
         replace_layers: bool | None = None,
+        memory: str | int | None = None,
     ) -> None:
         config = visualizer_config
         if configs_in(visualizer_config):
@@ -128,6 +133,8 @@ class StreamVisualizer:
         self.host = str(_first(host, _get(config, "host"), "localhost"))
         self._wanted_port = _first(port, _get(config, "port"))
         self.replace_layers = bool(_first(replace_layers, _get(config, "replace_layers")))
+        wanted = _first(memory, _get(config, "memory"))
+        self.memory = None if wanted is None else parse_size(wanted)
         self._connection: Connection | None = None
         self._renew_locks()
         self._launched: Launched | None = None
@@ -273,6 +280,8 @@ class StreamVisualizer:
             command += ["--host", self.bind]
         if self.viewer_title:
             command += ["--title", self.viewer_title]
+        if self.memory is not None:
+            command += ["--memory", str(self.memory)]
         return command
 
     def _adopt(self) -> bool:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta
 
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.display import FijiDisplayConfig, NapariDisplayConfig
 from coverslip.viewers.config.fields import Port
 
-__all__ = ["FijiStreamingConfig", "NapariStreamingConfig", "StreamingConfig"]
+__all__ = ["FijiStreamingConfig", "Keep", "NapariStreamingConfig", "StreamingConfig"]
+
+Keep: TypeAlias = Literal["all", "latest"] | Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -29,12 +34,19 @@ class StreamingConfig(Config):
         Empty the viewer when it is found.
     viewer_title : str, optional
         The window's title.
+    memory : str or int, optional
+        What a viewer that is started may take, such as ``"2GiB"``; by default 4 GiB, or half of
+        what is free then.
+    keep : {"all", "latest"} or int, default "all"
+        How many planes of each layer the viewer keeps, the newest; older ones leave the layer.
     """
 
     enabled: bool = True
     persistent: bool = True
     replace_layers: bool = False
     viewer_title: str | None = None
+    memory: str | int | None = None
+    keep: Keep = "all"
 
     @property
     def port(self) -> int | None:
@@ -58,7 +70,7 @@ class NapariStreamingConfig(StreamingConfig, NapariDisplayConfig):
         Data port; None takes a running viewer's, else the first free one from 5555.
     napari_host : str, default "localhost"
         The machine that the viewer runs on.
-    enabled, persistent, replace_layers, viewer_title : optional
+    enabled, persistent, replace_layers, viewer_title, memory, keep : optional
         See `StreamingConfig`.
     colormap, variable_size_handling, channel_mode, … : optional
         See `NapariDisplayConfig`.
@@ -78,7 +90,7 @@ class FijiStreamingConfig(StreamingConfig, FijiDisplayConfig):
         Data port; None takes a running viewer's, else the first free one from 5556.
     fiji_host : str, default "localhost"
         The machine that the viewer runs on.
-    enabled, persistent, replace_layers, viewer_title : optional
+    enabled, persistent, replace_layers, viewer_title, memory, keep : optional
         See `StreamingConfig`.
     lut, dimensions, channel_mode, … : optional
         See `FijiDisplayConfig`.

@@ -26,9 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "that is found, else what can be fetched)",
     )
     parser.add_argument(
-        "--memory", type=float, metavar="GIB", help="of the Java heap (default: half of all)"
-    )
-    parser.add_argument(
         "--allow-macros", action="store_true", help="run the macros that clients send"
     )
     options = parser.parse_args(arguments)
@@ -36,7 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         FijiViewerServer,
         options,
         fiji=options.fiji,
-        heap=None if options.memory is None else int(options.memory * 2**30),
         allow_macros=options.allow_macros,
     )
 

@@ -16,12 +16,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
-
 from coverslip.viewers.fiji.choice import REMEDY, Choice, ImageJUnavailable, Kind
 from coverslip.viewers.fiji.fetching import discard_half, fetched_jar, one_at_a_time
+from coverslip.viewers.memory import default_budget
 
-__all__ = ["OLDEST", "class_of", "draws", "find_java", "heap_limit", "release_of", "start"]
+__all__ = [
+    "OLDEST",
+    "YOUNG",
+    "class_of",
+    "draws",
+    "find_java",
+    "heap_limit",
+    "release_of",
+    "start",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +47,11 @@ _COLLECTOR = ("-XX:+UseSerialGC", f"-XX:PretenureSizeThreshold={1 << 16}")
 threshold, copies each of them once more (100 planes of 2 MB: 0.03-0.15 s and 0.02-0.7 s), and G1
 rounds each up to whole regions."""
 
-_YOUNG = "-Xmn64m"
+YOUNG = 64 << 20
 """By default the young generation, where no plane ever lies, takes a third of the heap from them,
 and makes it grow more often: 1200 planes of 2 MB on a busy machine spent 4.3 s in collections, and
 1.1 to 1.5 s with this."""
 
-_HEAP_SHARE = 0.5
 _SMALLEST_HEAP = 256 << 20
 
 
@@ -101,9 +108,8 @@ def release_of(home: Path) -> int | None:
 
 
 def heap_limit(wanted: int | None = None) -> int:
-    """Return the bytes that the Java heap may grow to: half of the machine's memory by default."""
-    total = int(psutil.virtual_memory().total)
-    return max(_SMALLEST_HEAP, int(total * _HEAP_SHARE) if wanted is None else wanted)
+    """Return the bytes that the Java heap may grow to: a viewer's budget, but enough for ImageJ."""
+    return max(_SMALLEST_HEAP, default_budget() if wanted is None else wanted)
 
 
 def start(choice: Choice, heap: int) -> Any:
@@ -146,7 +152,7 @@ def start(choice: Choice, heap: int) -> Any:
     # Waiting for ImageJ's own threads is not for the end of a process: it ends with its windows.
     jpype.config.destroy_jvm = False
     # -Xrs: SIGTERM and SIGINT stay Python's, which closes sockets and windows.
-    options = [f"-Xmx{heap >> 20}m", "-Xrs", *_COLLECTOR, _YOUNG]
+    options = [f"-Xmx{heap >> 20}m", f"-Xmn{YOUNG >> 20}m", "-Xrs", *_COLLECTOR]
     if release is not None and release >= _NATIVE_ACCESS_SINCE:
         options.append("--enable-native-access=ALL-UNNAMED")
     for option in options:

@@ -134,7 +134,7 @@ class JavaPlane:
         What the conversion lost.
     """
 
-    __slots__ = ("array", "dtype", "lost", "nbytes", "sample", "shape")
+    __slots__ = ("__weakref__", "array", "dtype", "lost", "nbytes", "sample", "shape")
 
     def __init__(
         self,

@@ -58,6 +58,8 @@ class Scene:
 
     def __init__(self, pixels: JavaPixels, shelf: Shelf) -> None:
         self.projection = Projection()
+        self.dropped = 0
+        """Planes that left their windows by their stream's wish."""
         self._pixels = pixels
         self._shelf = shelf
         self._colors = ChannelColors()
@@ -85,9 +87,22 @@ class Scene:
         elif window.hyperstack.layout != layout:
             self._misfits.count(f"{window.layer.name}: {layout} of {window.hyperstack.layout}")
         window.put(placement.coordinates, arrival.limits, placement.display, placement.replace)
+        if placement.keep:
+            self._trim(window, placement.keep)
         if change.collision is not None:
             old, new = change.collision
             self._collisions.count(f"{new} replaced {old}")
+
+    def _trim(self, window: HyperstackWindow, keep: int) -> None:
+        """Let go of a window's oldest planes, by its stream's wish; not of the one looked at."""
+        stack = window.hyperstack
+        looked_at = stack.places[window.place]
+        dropped = self.projection.trim(
+            window.layer, keep, lambda place: window.layer.store.key(place) == looked_at
+        )
+        if dropped:
+            self.dropped += len(dropped)
+            stack.forget()
 
     def _annotate(self, placement: Placement, table: NDArray[Any], origin: str) -> None:
         # First: a table that cannot be drawn is not there either.

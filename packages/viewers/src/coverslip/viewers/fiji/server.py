@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from coverslip.payload import Kind, Mode, Placement
-from coverslip.transport import Refused, Reply, Request
+from coverslip.transport import Refused, Reply, Request, Usage
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.entry import BREATH, BUDGET, IDLE, REPAINT, StandaloneServer
 from coverslip.viewers.fiji.choice import Choice, ImageJUnavailable, choose
+from coverslip.viewers.fiji.heap import Heap
+from coverslip.viewers.fiji.java import YOUNG, heap_limit
 from coverslip.viewers.fiji.macros import Macros
 from coverslip.viewers.messages import RunMacro
 from coverslip.viewers.server import Arrival
@@ -56,8 +58,6 @@ class FijiViewerServer(StandaloneServer):
     ----------
     fiji : str or None
         A Fiji or ImageJ folder, or a Maven endpoint; None leaves it to `choose`.
-    heap : int or None
-        Bytes that the Java heap may grow to; None for half of the machine's memory.
     allow_macros : bool
         Run the macros that clients send.
     **options
@@ -88,13 +88,13 @@ class FijiViewerServer(StandaloneServer):
         self,
         *,
         fiji: str | None = None,
-        heap: int | None = None,
         allow_macros: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(starting=True, **options)
         self._fiji = fiji
-        self._heap = heap
+        # What this process may take is Java's: planes lie in its heap.
+        self._heap = Heap(heap := heap_limit(self.memory.budget), heap - YOUNG)
         self._macros = Macros() if allow_macros else None
         self._pixels: JavaPixels | None = None
         self._desktop: Desktop | None = None
@@ -115,9 +115,9 @@ class FijiViewerServer(StandaloneServer):
         if self.stopped.is_set():
             return
         from coverslip.viewers.fiji.gui import beside_the_gui
-        from coverslip.viewers.fiji.java import heap_limit, start
+        from coverslip.viewers.fiji.java import start
 
-        gateway = start(choice, heap_limit(self._heap))
+        gateway = start(choice, heap_limit(self.memory.budget))
         beside_the_gui(lambda: self._show_until_stopped(choice, gateway))
 
     def _show_until_stopped(self, choice: Choice, gateway: Any) -> None:
@@ -219,7 +219,15 @@ class FijiViewerServer(StandaloneServer):
         """Copy a plane into the Java heap; what is returned stands for it."""
         if self._pixels is None:
             raise Refused("the viewer is not ready, or ends")
-        plane: Any = self._pixels.put(view, rgb=view.ndim == 3)
+        self._heap.admit(view.nbytes)
+        try:
+            plane: Any = self._pixels.put(view, rgb=view.ndim == 3)
+        except Exception as error:
+            # Java's own, whose class is known to Python only once Java runs.
+            if "OutOfMemoryError" not in type(error).__name__:
+                raise
+            self._heap.refuse(f"the Java heap is full ({error}): start the viewer with more memory")
+        self._heap.hold(plane, plane.nbytes)
         if plane.lost:
             self._losses.count(plane.lost)
         # A stand-in with an array's shape, dtype and size, which is all that the base looks at.
@@ -248,6 +256,11 @@ class FijiViewerServer(StandaloneServer):
         if self._pixels is None:
             raise Refused("the viewer is not ready, or ends")
         return self._pixels.read(plane.array, plane.shape)
+
+    def usage(self) -> Usage:
+        """Return what the planes take in the Java heap."""
+        desktop = self._desktop
+        return self._heap.usage(0 if desktop is None else desktop.scene.dropped)
 
     def arrived(self) -> None:
         """Wake the main thread, which gives the event thread its next turn."""

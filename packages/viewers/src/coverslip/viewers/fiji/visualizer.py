@@ -15,7 +15,7 @@ class FijiStreamVisualizer(StreamVisualizer):
 
     Parameters
     ----------
-    filemanager, visualizer_config, viewer_title, persistent, replace_layers
+    filemanager, visualizer_config, viewer_title, persistent, replace_layers, memory
         See `StreamVisualizer`.
     fiji_port, fiji_host
         Data port and host; `StreamVisualizer`'s ``port`` and ``host``.
@@ -44,6 +44,7 @@ class FijiStreamVisualizer(StreamVisualizer):
         allow_macros: bool = False,
         port: int | None = None,
         host: str | None = None,
+        memory: str | int | None = None,
     ) -> None:
         super().__init__(
             filemanager,
@@ -53,6 +54,7 @@ class FijiStreamVisualizer(StreamVisualizer):
             port=fiji_port if port is None else port,
             host=fiji_host if host is None else host,
             replace_layers=replace_layers,
+            memory=memory,
         )
         self.fiji = fiji
         self.allow_macros = allow_macros

@@ -53,7 +53,7 @@ def launch(
         It cannot be started; the message says why, with the end of its log.
     """
     visualizer = visualizer_class(kind)(
-        viewer_title=title or None, persistent=persistent, port=port
+        viewer_title=title or None, persistent=persistent, port=port, memory=memory
     )
     visualizer.start_viewer(reuse=False)
 

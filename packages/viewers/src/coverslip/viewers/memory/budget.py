@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from typing import Final
 
 import psutil
 
-__all__ = ["SMALLEST", "default_budget", "format_size", "parse_size", "resident_bytes"]
+__all__ = [
+    "SMALLEST",
+    "default_budget",
+    "format_size",
+    "parse_size",
+    "resident_bytes",
+    "size_argument",
+]
 
 _DEFAULT: Final = 4 << 30
 
@@ -49,6 +57,14 @@ def parse_size(text: str | int) -> int:
     if size < SMALLEST:
         raise ValueError(f"{text!r} is less than {SMALLEST >> 20} MiB, the least for a viewer")
     return size
+
+
+def size_argument(text: str) -> int:
+    """Do as `parse_size`, for `argparse`, which keeps only this error's message."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def format_size(nbytes: int) -> str:

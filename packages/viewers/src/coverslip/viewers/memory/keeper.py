@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from coverslip.transport import Usage
 from coverslip.viewers.bursts import Burst
+from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.memory.budget import default_budget, resident_bytes
 from coverslip.viewers.memory.plane import Entry, HeldPlane
-from coverslip.viewers.memory.scratch import Region, Scratch, ScratchFull
+from coverslip.viewers.memory.scratch import Region, Scratch
 
 __all__ = ["Memory"]
 
@@ -380,7 +381,7 @@ class Memory:
         reason = ""
         try:
             regions = self._scratch.write(pixels, self._drop_coldest)
-        except ScratchFull as error:
+        except NoRoom as error:
             reason = str(error)
         finally:
             with self._changed:

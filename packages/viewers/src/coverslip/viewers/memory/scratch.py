@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from coverslip.payload import kept
 from coverslip.payload.space import Space
+from coverslip.viewers.errors import NoRoom
 
-__all__ = ["Region", "Scratch", "ScratchFull", "scratch_folder"]
+__all__ = ["Region", "Scratch", "scratch_folder"]
 
 _VARIABLE: Final = "COVERSLIP_SCRATCH"
 
@@ -43,10 +44,6 @@ _SPARE_SHARE: Final = 10
 """So much of the disk is left to others: 1 GiB, or a tenth of a small one."""
 
 _LIMIT: Final = 1 << 62
-
-
-class ScratchFull(Exception):
-    """A plane cannot be written: the message says why and what to do."""
 
 
 class Region(NamedTuple):
@@ -100,7 +97,7 @@ class Scratch:
 
         Raises
         ------
-        ScratchFull
+        NoRoom
             The disk has no room, or refuses; nothing of the plane is kept.
         """
         flat = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
@@ -174,7 +171,7 @@ class Scratch:
                 file, region = self._take(len(packed))
                 self._write_at(file, region, memoryview(packed))
                 return region
-            except ScratchFull as error:
+            except NoRoom as error:
                 if not make_room(str(error)):
                     raise
 
@@ -182,7 +179,7 @@ class Scratch:
         size = -(-nbytes // _BLOCK) * _BLOCK
         with self._lock:
             if self._closed:
-                raise ScratchFull("the viewer ends")
+                raise NoRoom("the viewer ends")
             file = self._open()
             offset = self._space.take(size)
             if offset is None and self._space.merge():
@@ -191,7 +188,7 @@ class Scratch:
                 _leave_spare(size, self._folder or scratch_folder())
                 offset = self._space.extend(size)
             if offset is None:
-                raise ScratchFull(f"the scratch file is longer than {_LIMIT} bytes")
+                raise NoRoom(f"the scratch file is longer than {_LIMIT} bytes")
             self.nbytes += size
         return file, Region(offset, size)
 
@@ -203,7 +200,7 @@ class Scratch:
                 # Kept open: it has no name to be opened by again.
                 self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
             except OSError as error:
-                raise ScratchFull(
+                raise NoRoom(
                     f"no scratch file can be made in {folder}: {error}; name another folder in "
                     f"{_VARIABLE}"
                 ) from error
@@ -234,15 +231,15 @@ class Scratch:
             with self._lock:
                 # Not given back: where nothing could be written, the next would fail as well.
                 self.nbytes -= region.size
-            raise ScratchFull(f"the scratch file cannot be written: {error}") from error
+            raise NoRoom(f"the scratch file cannot be written: {error}") from error
 
 
 def _leave_spare(size: int, folder: Path) -> None:
-    """Raise `ScratchFull` where `size` bytes more would leave too little for others."""
+    """Raise `NoRoom` where `size` bytes more would leave too little for others."""
     disk = shutil.disk_usage(folder)
     spare = min(_SPARE, disk.total // _SPARE_SHARE)
     if disk.free - size < spare:
-        raise ScratchFull(
+        raise NoRoom(
             f"the disk of {folder} has {disk.free >> 20} MiB free, of which {spare >> 20} are left "
             f"to others: name another folder in {_VARIABLE}, or keep fewer planes"
         )

@@ -14,7 +14,7 @@ class NapariStreamVisualizer(StreamVisualizer):
 
     Parameters
     ----------
-    filemanager, visualizer_config, viewer_title, persistent, replace_layers : optional
+    filemanager, visualizer_config, viewer_title, persistent, replace_layers, memory : optional
         See `StreamVisualizer`.
     napari_port, napari_host : int, str, optional
         Data port and host; `StreamVisualizer`'s ``port`` and ``host``.
@@ -36,6 +36,7 @@ class NapariStreamVisualizer(StreamVisualizer):
         napari_host: str | None = None,
         port: int | None = None,
         host: str | None = None,
+        memory: str | int | None = None,
     ) -> None:
         super().__init__(
             filemanager,
@@ -45,4 +46,5 @@ class NapariStreamVisualizer(StreamVisualizer):
             port=napari_port if port is None else port,
             host=napari_host if host is None else host,
             replace_layers=replace_layers,
+            memory=memory,
         )
