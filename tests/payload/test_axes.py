@@ -122,3 +122,14 @@ def test_clear_forgets() -> None:
     axes.clear()
     assert axes.names == ()
     assert axes.shape == ()
+
+
+def test_a_value_can_be_taken_away() -> None:
+    axis = Axis("z_index")
+    for value in (1, 2, 10):
+        axis.insert(value)
+    axis.remove(2)
+    axis.remove(7)
+    assert axis.values == (1, 10)
+    assert axis.index_of(10) == 1
+    assert axis.insert(2) == 1

@@ -223,3 +223,60 @@ def test_bytes_and_forgetting() -> None:
     assert projection.axes.names == ("z_index",)
     projection.clear()
     assert (len(projection), len(projection.axes), projection.nbytes) == (0, 0, 0)
+
+
+class TestKeeping:
+    def test_the_newest_planes_are_kept_and_the_axes_have_no_others(self) -> None:
+        projection = Projection()
+        for number in range(10):
+            change = insert(projection, at(z_index=number))
+        dropped = projection.trim(change.layer, 3, lambda _: False)
+        assert dropped == tuple((number,) for number in range(7))
+        assert list(change.layer.store) == [(7,), (8,), (9,)]
+        assert projection.axes["z_index"].values == (7, 8, 9)
+
+    def test_one_that_is_spared_stays_with_its_value(self) -> None:
+        projection = Projection()
+        for number in range(10):
+            change = insert(projection, at(z_index=number))
+        projection.trim(change.layer, 3, lambda coordinates: coordinates == {"z_index": 2})
+        assert list(change.layer.store) == [(2,), (7,), (8,), (9,)]
+        assert projection.axes["z_index"].values == (2, 7, 8, 9)
+
+    def test_each_value_of_an_axis_may_keep_so_many_for_itself(self) -> None:
+        projection = Projection()
+        for number in range(5):
+            for channel in ("DAPI", "GFP")[: 1 if number > 2 else 2]:
+                change = insert(projection, at(own_layer=FIJI, channel=channel, z_index=number))
+        dropped = projection.trim(change.layer, 2, lambda _: False, ["channel"])
+        assert dropped == (("DAPI", 0), ("GFP", 0), ("DAPI", 1), ("DAPI", 2))
+        assert list(change.layer.store) == [("GFP", 1), ("GFP", 2), ("DAPI", 3), ("DAPI", 4)]
+
+    def test_fewer_than_are_to_be_kept_stay_all(self) -> None:
+        projection = Projection()
+        change = insert(projection, at(z_index=0))
+        assert projection.trim(change.layer, 3, lambda _: False) == ()
+
+    def test_a_value_that_another_layer_has_stays_on_the_axis(self) -> None:
+        projection = Projection()
+        for number in range(4):
+            dapi = insert(projection, at(channel="DAPI", z_index=number))
+            insert(projection, at(channel="GFP", z_index=number))
+        projection.trim(dapi.layer, 1, lambda _: False)
+        assert tuple(projection.axes["z_index"]) == (0, 1, 2, 3)
+        projection.trim(projection.layers[1], 1, lambda _: False)
+        assert tuple(projection.axes["z_index"]) == (3,)
+
+    def test_the_last_value_of_an_axis_stays(self) -> None:
+        projection = Projection()
+        change = insert(projection, at(z_index=5))
+        projection.drop(change.layer, (5,))
+        assert len(change.layer.store) == 0
+        assert projection.axes["z_index"].values == (5,)
+
+    def test_a_plane_that_was_dropped_collides_with_none(self) -> None:
+        projection = Projection()
+        change = insert(projection, at(source(None, "a"), z_index=1), "one")
+        projection.drop(change.layer, (1,))
+        again = insert(projection, at(source(None, "a"), z_index=1), "two")
+        assert again.collision is None

@@ -59,3 +59,27 @@ def test_a_snapshot_is_not_touched_by_what_comes_later(store: PlaneStore) -> Non
     store.put(("A1", 1), plane(2))
     store.put(("A1", 2), plane(3))
     assert snapshot == ((("A1", 1), first),)
+
+
+def test_a_plane_that_is_removed_leaves_the_values_that_others_have(store: PlaneStore) -> None:
+    for place in (("A1", 1), ("A1", 2), ("B2", 1)):
+        store.put(place, plane())
+    store.remove(("A1", 1))
+    store.remove(("A1", 7))  # was never there
+    assert list(store) == [("A1", 2), ("B2", 1)]
+    assert store.nbytes == 2 * plane().nbytes
+    assert [store.uses("well", well) for well in ("A1", "B2")] == [True, True]
+    store.remove(("B2", 1))
+    assert [store.uses("well", well) for well in ("A1", "B2")] == [True, False]
+    assert [store.uses("z_index", z) for z in (1, 2)] == [False, True]
+    assert not store.uses("timepoint", 1)
+    store.clear()
+    assert not store.uses("well", "A1")
+
+
+def test_a_plane_that_comes_again_is_the_newest(store: PlaneStore) -> None:
+    for place in (("A1", 1), ("A1", 2), ("A1", 1)):
+        store.put(place, plane())
+    assert list(store) == [("A1", 2), ("A1", 1)]
+    store.remove(("A1", 1))
+    assert not store.uses("z_index", 1)

@@ -8,7 +8,8 @@ seen and belongs to the thread that draws. A viewer only draws the result: what 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -307,7 +308,11 @@ class Projection:
         return Change(layer, created, tuple(grown), replaced, collision, emptied)
 
     def trim(
-        self, layer: Layer, keep: int, spare: Callable[[Mapping[str, Value]], bool]
+        self,
+        layer: Layer,
+        keep: int,
+        spare: Callable[[Mapping[str, Value]], bool],
+        apart: Sequence[str] = (),
     ) -> tuple[Coordinates, ...]:
         """Drop the oldest planes of a layer, by arrival, so that `keep` are left.
 
@@ -319,15 +324,20 @@ class Projection:
             At least 1.
         spare : callable
             Says of a plane's coordinates that it stays all the same, as one that is looked at.
+        apart : sequence of str
+            Axes of the layer on which each value keeps so many for itself, as a hyperstack's C.
 
         Returns
         -------
         tuple
             The coordinates that were dropped.
         """
-        surplus = tuple(islice(layer.store, max(0, len(layer.store) - keep)))
+        store = layer.store
+        surplus = tuple(islice(store, max(0, len(store) - keep)))
+        if surplus and apart:
+            surplus = _surplus(store, keep, [store.axes.index(name) for name in apart])
         dropped = tuple(
-            one for one in surplus if not spare(dict(zip(layer.store.axes, one, strict=True)))
+            one for one in surplus if not spare(dict(zip(store.axes, one, strict=True)))
         )
         for coordinates in dropped:
             self.drop(layer, coordinates)
@@ -372,6 +382,18 @@ class Projection:
         while unique in taken:
             unique, count = f"{name} {count}", count + 1
         return unique
+
+
+def _surplus(store: PlaneStore, keep: int, apart: Sequence[int]) -> tuple[Coordinates, ...]:
+    """Return what is older than the newest planes of each group, the oldest first."""
+    newer: Counter[Coordinates] = Counter()
+    surplus = []
+    for coordinates in reversed(tuple(store)):
+        group = tuple(coordinates[position] for position in apart)
+        newer[group] += 1
+        if newer[group] > keep:
+            surplus.append(coordinates)
+    return tuple(reversed(surplus))
 
 
 def _common_shape(

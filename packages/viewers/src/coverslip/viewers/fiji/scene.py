@@ -88,17 +88,23 @@ class Scene:
             self._misfits.count(f"{window.layer.name}: {layout} of {window.hyperstack.layout}")
         window.put(placement.coordinates, arrival.limits, placement.display, placement.replace)
         if placement.keep:
-            self._trim(window, placement.keep)
+            self._trim(window, placement)
         if change.collision is not None:
             old, new = change.collision
             self._collisions.count(f"{new} replaced {old}")
 
-    def _trim(self, window: HyperstackWindow, keep: int) -> None:
-        """Let go of a window's oldest planes, by its stream's wish; not of the one looked at."""
-        stack = window.hyperstack
+    def _trim(self, window: HyperstackWindow, placement: Placement) -> None:
+        """Let go of each channel's oldest planes, by their stream's wish.
+
+        The one that is looked at stays until it is left.
+        """
+        stack, layer = window.hyperstack, window.layer
         looked_at = stack.places[window.place]
         dropped = self.projection.trim(
-            window.layer, keep, lambda place: window.layer.store.key(place) == looked_at
+            layer,
+            placement.keep,
+            lambda place: layer.store.key(place) == looked_at,
+            [name for name in placement.slice if name in layer.key.axes],
         )
         if dropped:
             self.dropped += len(dropped)
