@@ -48,6 +48,22 @@ def test_what_was_sent_is_what_is_copied(dtype: str, shape: tuple[int, ...]) -> 
         assert arena.leases(0) == 0
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_a_reader_may_give_up_the_pages_that_it_has_read() -> None:
+    def shared() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[2]) * os.sysconf("SC_PAGESIZE")
+
+    pixels = picture((2048, 2048), "<u2")
+    with Arena(64 << 20) as arena, ArenaReader.open(arena.offer(0)) as reader:
+        planes = [sent(arena, pixels) for _ in range(4)]
+        for plane in planes:
+            reader.copy(plane)
+        before = shared()
+        reader.rest()
+        assert before - shared() > 3 * pixels.nbytes
+        assert np.array_equal(reader.copy(sent(arena, pixels)), pixels)
+
+
 def test_a_plane_is_copied_once() -> None:
     with Arena(1 << 20) as arena, ArenaReader.open(arena.offer(0)) as reader:
         plane = sent(arena, PIXELS)

@@ -37,18 +37,20 @@ def test_an_endless_stream_leaves_its_viewer_as_it_was(view: View) -> None:
     rng = np.random.default_rng(0)
     pixels = [rng.integers(0, 4096, (128, 128), np.uint16) for _ in range(8)]
 
-    def send(planes: range) -> tuple[int, int, int]:
+    def send(planes: range) -> int:
         for number in planes:
             view.show(pixels[number % 8], timepoint=number, origin=f"plane {number}")
         assert view.flush(10 * DEADLINE).complete
-        own = process.memory_info().rss - process.memory_info().shared
-        return own, process.num_fds(), process.num_threads()
+        return process.memory_info().rss - process.memory_info().shared
 
     send(range(3000))  # warm
     before = send(range(3000, 4000))
+    descriptors, threads = process.num_fds(), process.num_threads()
     after = send(range(4000, 12_000))
-    assert after[1:] == before[1:], "descriptors and threads"
-    assert after[0] - before[0] < 4 * MIB, "what 8,000 planes of 32 KiB left"
+    # It moves by 8 MiB up and down, whether 5,000 or 60,000 were sent.
+    assert after - before < 16 * MIB, "8,000 planes came to 250 MiB"
+    eventually(lambda: process.num_fds() <= descriptors, "no descriptor more than before")
+    assert process.num_threads() <= threads
     (layer,) = view.layers()
     assert [plane.components["timepoint"] for plane in layer.planes] == [*range(11_950, 12_000)]
     assert layer.labels["timepoint"] == tuple(range(11_950, 12_000))

@@ -7,6 +7,7 @@ the message meant.
 
 from __future__ import annotations
 
+import mmap
 import os
 import weakref
 from collections.abc import Callable, Iterator
@@ -165,6 +166,17 @@ class ArenaReader:
         self._check(slot)
         self._check_generation(table, slot)
         table.end(slot.index, self.lane)
+
+    def rest(self) -> None:
+        """Have the arena's pages counted no longer as this process's; they stay as they are.
+
+        Every page that was read once is resident in its reader, up to the arena's whole budget.
+        To read it again costs a minor fault for every few pages.
+        """
+        _, data = self._open()
+        if hasattr(mmap, "MADV_DONTNEED"):
+            # A shared mapping loses nothing by it: its pages are the segment's.
+            data.madvise(mmap.MADV_DONTNEED)
 
     def close(self) -> None:
         """Let go of the memory; may be called again. Leases that are left are the stream's loss."""

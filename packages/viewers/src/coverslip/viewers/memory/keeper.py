@@ -216,7 +216,7 @@ class Memory:
             if keep:
                 entry.loading = False
                 self._changed.notify_all()
-            if reason and entry in self._cold:
+            if reason and entry in self._cold and not self._closed:
                 self._lose(entry, reason)
             elif keep and entry in self._cold:
                 del self._cold[entry]

@@ -162,6 +162,7 @@ class Scratch:
             1,
             compressor="lz4",
             shuffle="bitshuffle",
+            splitmode="never",  # for 2 % more bytes a third less time to read (measured)
             typesize=itemsize,
             numthreads=1,
             out=self._buffer,
