@@ -21,7 +21,7 @@ _LONG_ENOUGH = 0.1
 """Seconds of a busy link that make one measurement: a single answer may come late by chance."""
 
 _SAMPLE_INTERVAL = 1.0
-"""Seconds between two samples of planes that are sent as they are."""
+"""Seconds between two samples while planes are sent as they are."""
 
 _DOUBT = 10.0
 """Seconds after which a link that is not the limit any more is measured anew."""
@@ -79,7 +79,7 @@ class Economy:
         self._carried, self._busy = 0, 0.0
 
     def wants_sample(self, now: float) -> bool:
-        """Whether a plane that is sent as it is should be compressed in part, to know."""
+        """Whether one plane should be compressed, to know, where others go as they are."""
         known = self.link is not None and not self._viewer_is_slow
         return known and not self._compresses and now - self._sampled >= _SAMPLE_INTERVAL
 

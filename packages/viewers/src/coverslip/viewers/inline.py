@@ -62,9 +62,6 @@ _MARGIN = 1.1
 _PAUSE = 0.02
 _JOIN_TIMEOUT = 4.0
 
-_SAMPLES = 4
-_SAMPLE_BYTES = 64 << 10
-
 _LEAST_COMPRESSED = 1 << 12
 """Bytes of a plane that is not worth the call."""
 
@@ -127,7 +124,6 @@ class Packer:
         self._may_compress = False
         self._ring: Ring | None = None
         self._ring_wanted = float("-inf")
-        self._scratch = memoryview(bytearray(_SAMPLE_BYTES))
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -199,7 +195,7 @@ class Packer:
     def _run(self) -> None:
         if self._may_compress:
             # The codec's first use loads it: not to be taken for its speed.
-            compress(memoryview(bytes(_SAMPLE_BYTES)), 2, self._scratch)
+            compress(memoryview(bytes(1 << 16)), 2, memoryview(bytearray(1 << 16)))
         while True:
             with self._changed:
                 while not self._closing and not self._ready():
@@ -301,7 +297,7 @@ class Packer:
     def _room(self) -> tuple[int, memoryview]:
         """Return the free part of the ring; make the ring when it is wanted first."""
         with self._changed:
-            if not self.economy.compresses:
+            if not self.economy.compresses and not self.economy.wants_sample(time.monotonic()):
                 return 0, memoryview(b"")
             if self._ring is None:
                 now = time.monotonic()
@@ -320,19 +316,17 @@ class Packer:
             return self._ring.free()
 
     def _compress(self, pixels: memoryview, plane: Plane, room: memoryview) -> int:
-        """Compress a plane, if that pays; return its length in `room`, 0 to send it as it is."""
+        """Compress a plane, if that pays or to know; return its length in `room`, 0 as it is."""
         if not self._may_compress or pixels.nbytes < _LEAST_COMPRESSED:
             return 0
-        itemsize = int(plane.dtype[2])
-        if room.nbytes and self.economy.compresses:
-            return self._measured(pixels, itemsize, room)
-        if self.economy.wants_sample(time.monotonic()):
-            step = max(pixels.nbytes // _SAMPLES // 8 * 8, _SAMPLE_BYTES)
-            for at in range(0, pixels.nbytes, step):
-                part = pixels[at : at + _SAMPLE_BYTES]
-                if part.nbytes >= _LEAST_COMPRESSED:
-                    self._measured(part, itemsize, self._scratch)
-        return 0
+        economy = self.economy
+        if economy.compresses:
+            if room.nbytes * (economy.ratio or 1.0) < pixels.nbytes:
+                return 0
+        # A whole plane is the sample, too: of a part, waiting for the GIL would be most of it.
+        elif room.nbytes < pixels.nbytes or not economy.wants_sample(time.monotonic()):
+            return 0
+        return self._measured(pixels, int(plane.dtype[2]), room)
 
     def _measured(self, pixels: memoryview, itemsize: int, room: memoryview) -> int:
         began = time.perf_counter()
