@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from coverslip.payload import TABLES, Layer, LayerKey, Placement, Projection, Value
 from coverslip.viewers.errors import TooManyLayers
 from coverslip.viewers.memory import Entry, HeldPlane, Memory, format_size
+from coverslip.viewers.napari.arrangement import place_of, proposed_visibility, too_many
 from coverslip.viewers.napari.backdrop import backdrop
 from coverslip.viewers.napari.bar import FOLLOW_KEY, STEP_KEY, LiveBar
 from coverslip.viewers.napari.layers import LiveImage, LiveLabels
@@ -119,7 +120,7 @@ class Scene:
             It would make a layer more than there may be.
         """
         if placement.layer not in self._live and len(self._live) >= self.max_layers:
-            raise TooManyLayers(_too_many(self.max_layers, self._live))
+            raise TooManyLayers(too_many(self.max_layers, self._live))
         change = self.projection.insert(placement, pixels, origin)
         self._planes += 1
         self._grown = self._grown or bool(change.grown_axes)
@@ -260,7 +261,7 @@ class Scene:
         for other in hide:
             other.show(False)
         layers, selected = self.viewer.layers, self.viewer.layers.selection.active
-        place = self._place_of(layer)
+        place = place_of(layer, self._live.values(), layers)
         self._live[layer.key] = live
         with self._sliders.moving():
             if layer.key.kind in TABLES:
@@ -275,7 +276,7 @@ class Scene:
             self._values.update()
         self._steps.know(self._live.values())
         if len(self._live) == self.max_layers:
-            logger.warning("%s", _too_many(self.max_layers, self._live))
+            logger.warning("%s", too_many(self.max_layers, self._live))
         return live
 
     def _make(
@@ -298,7 +299,7 @@ class Scene:
                 for live in self._live.values()
                 if live.channel is not None and live.layer.key.kind == "image"
             ]
-            visible, hide = _proposed_visibility(layer, rivals)
+            visible, hide = proposed_visibility(layer, rivals)
             colormap = self._looks.colormap(layer, display)
             live = LiveImage(
                 layer, grid, colormap=colormap, limits=limits, display=display, visible=visible
@@ -313,20 +314,6 @@ class Scene:
         return next(
             (live for live in self._live.values() if live.layer.key.kind not in TABLES), None
         )
-
-    def _place_of(self, layer: Layer) -> int:
-        """Return where a new layer stands in the list: annotations above images."""
-        layers = self.viewer.layers
-        rank = _rank(layer)
-        others = [(live, layers.index(live.drawn)) for live in self._live.values()]
-        # The channels of one step stand together, whatever order they come in.
-        kin = [
-            place
-            for live, place in others
-            if _rank(live.layer) == rank and _picture(live.layer) == _picture(layer)
-        ]
-        above = [place for live, place in others if _rank(live.layer) > rank]
-        return 1 + max(kin) if kin else min(above, default=len(layers))
 
     def _need_backdrop(self, layer: Layer) -> None:
         """Have something that all the sliders belong to, where only annotations have come."""
@@ -429,47 +416,3 @@ class Scene:
             new,
             old,
         )
-
-
-def _proposed_visibility(layer: Layer, rivals: list[LiveLayer]) -> tuple[bool, list[LiveLayer]]:
-    """Return whether a new layer is shown, and which others hide for it.
-
-    Layers of channels add their light up, so only those that make one picture are shown
-    together: the channels of one step and field. The latest step takes over from an earlier one,
-    and of two layers of one channel (a stack and its projection) the first stays.
-    """
-    if "channel" not in layer.components:
-        return True, []
-    group = [live for live in rivals if _picture(live.layer) == _picture(layer)]
-    shown = [live for live in rivals if live.drawn.visible]
-    if group:
-        twin = any(live.channel == layer.components["channel"] for live in group)
-        return not twin and any(live in shown for live in group), []
-    if any(_step_index(live.layer) > _step_index(layer) for live in shown):
-        return False, []
-    return True, [live for live in shown if live.eye_untouched]
-
-
-def _rank(layer: Layer) -> int:
-    return ("image", "labels", "shapes", "rois", "tracks", "points").index(layer.key.kind)
-
-
-def _too_many(most: int, live: Iterable[LayerKey]) -> str:
-    """Say what to do about a number of layers: the component that makes the most of them."""
-    values: dict[str, set[Value]] = {}
-    for key in live:
-        for name, value in key.components:
-            values.setdefault(name, set()).add(value)
-    worst = max(values, key=lambda name: len(values[name]), default=None)
-    advice = f'give {worst} the mode "stack"' if worst else "give fewer names and steps"
-    return f"{most} layers are the most that this napari shows: {advice}"
-
-
-def _picture(layer: Layer) -> tuple[Any, ...]:
-    rest = tuple(item for item in layer.key.components if item[0] != "channel")
-    return (layer.key.name, layer.key.step, rest)
-
-
-def _step_index(layer: Layer) -> int:
-    index = layer.key.step[1]
-    return -1 if index is None else index
