@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.qt import fill_thread_pool
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def application(display: str, qapp: object, session_runtime_folder: Path) -> object:
     """Qt's application, with all that Qt opens at the first windows and keeps for the process."""
-    from PyQt6.QtCore import QFileSystemWatcher, QSettings, QThreadPool
+    from PyQt6.QtCore import QFileSystemWatcher, QSettings
     from PyQt6.QtWidgets import QApplication, QMessageBox
 
     from coverslip.viewers.manager.window import ManagerWindow
 
-    _fill(QThreadPool.globalInstance())
+    fill_thread_pool()
     with tempfile.TemporaryDirectory() as folder:
         window = ManagerWindow(QSettings(f"{folder}/m.ini", QSettings.Format.IniFormat))
         window.show()
@@ -58,15 +59,3 @@ def window(
     window.show()
     yield window
     window.close()
-
-
-def _fill(pool: object) -> None:
-    """Start all threads of Qt's own pool, for good: it starts and ends them when it likes."""
-    from PyQt6.QtCore import QThreadPool
-
-    assert isinstance(pool, QThreadPool)
-    pool.setExpiryTimeout(-1)
-    together = threading.Barrier(pool.maxThreadCount() + 1, timeout=10)
-    for _ in range(pool.maxThreadCount()):
-        pool.start(together.wait)  # type: ignore[arg-type]  # the stubs want a call of no result
-    together.wait()
