@@ -22,16 +22,13 @@ import numpy as np
 from coverslip.payload.errors import InvalidMessage
 from coverslip.payload.memory import kept
 
-__all__ = ["CODEC", "LARGEST", "LEAST", "can_compress", "check_length", "compress", "decompress"]
+__all__ = ["CODEC", "LARGEST", "can_compress", "check_length", "compress", "decompress"]
 
 CODEC: Final = "blosc2"
 """What a message calls it."""
 
 LARGEST: Final = 2**31 - 2**16
 """Bytes of pixels that are compressed as one: Blosc2's own bound, less a margin."""
-
-LEAST: Final = 1 << 12
-"""Bytes below which a plane is not worth the call."""
 
 _MOST: Final = 256
 """How many bytes of pixels one byte of a message may stand for.
@@ -77,7 +74,7 @@ def compress(pixels: memoryview, itemsize: int, out: memoryview) -> int:
     Parameters
     ----------
     pixels : memoryview
-        Bytes, at most `LARGEST`.
+        Bytes; more than `LARGEST` are left as they are.
     itemsize : int
         Bytes of one value.
     out : memoryview
@@ -91,7 +88,7 @@ def compress(pixels: memoryview, itemsize: int, out: memoryview) -> int:
     imagecodecs = _library()
     room = min(len(out), pixels.nbytes - 1)
     least = -(-pixels.nbytes // _MOST)
-    if room < max(least, _HEADER.size):
+    if pixels.nbytes > LARGEST or room < max(least, _HEADER.size):
         return 0
     try:
         written = imagecodecs.blosc2_encode(
