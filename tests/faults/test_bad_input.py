@@ -2,68 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import random
 import secrets
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
-import zmq
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from coverslip.payload import (
     Arena,
-    ArenaReader,
-    Batch,
-    Inline,
-    InvalidMessage,
-    PayloadError,
-    Plane,
-    Slot,
-    Source,
-    decode,
-    decode_offer,
-    encode,
     encode_offer,
 )
 from coverslip.transport import (
     Attach,
     Attached,
     Counts,
-    Endpoint,
-    KeyPair,
-    Ping,
-    Pong,
-    ProtocolError,
     Publisher,
     PublisherState,
-    Refused,
-    Report,
-    Request,
     RequestRefused,
-    Status,
-    decode_request,
     request,
 )
-from coverslip.transport.delivery import Ledger
-from coverslip.viewers import View
-from tests.faults.case import Case, picture, settled_at
-from tests.faults.fuzz import fuzz_control, fuzz_data, honest
-from tests.faults.mutations import EVIL, mutated, mutated_frames
-from tests.faults.recordings import record_data, record_requests
-from tests.viewers.headless import HeadlessServer, HeadlessVisualizer, serving
+from tests.faults.case import picture, settled_at
+from tests.viewers.headless import HeadlessServer, serving
 from tests.waiting import eventually
-
-MESSAGES = 2_000
-"""On each socket; `hatch run fuzz` sends a hundred thousand."""
 
 PIXELS = picture(0, 4).astype("<u2")
 PLANE = {
@@ -287,239 +250,3 @@ def test_an_offer_that_proves_nothing_means_inline(hostile: Hostile, what: str) 
     attached = hostile.attach(msgspec.msgpack.encode(raw | UNREACHABLE[what]), "another")
     assert attached.transfer == "inline"
     assert attached.reason
-
-
-class TestFuzz:
-    @pytest.mark.fault(
-        "bad input", f"{MESSAGES:,} changed data messages, by a key's holder", holds=(2, 4)
-    )
-    def test_the_data_socket(self, viewer: HeadlessVisualizer, case: Case) -> None:
-        seed = secrets.randbits(32)
-        outcome = fuzz_data(viewer.endpoint, viewer.connection.pid, MESSAGES, seed)
-        assert outcome.refused > MESSAGES // 4, f"{outcome}, seed {seed}"
-        case.notes = [f"{outcome.refused:,} of {outcome.sent:,} refused"]
-        self._honest(viewer, case)
-
-    @pytest.mark.fault("bad input", f"{MESSAGES:,} changed requests, by a key's holder", holds=(4,))
-    def test_the_control_socket(self, viewer: HeadlessVisualizer, case: Case) -> None:
-        seed = secrets.randbits(32)
-        outcome = fuzz_control(viewer.endpoint, viewer.connection.pid, MESSAGES, seed)
-        assert outcome.failures > MESSAGES // 2, f"{outcome}, seed {seed}"
-        case.notes = [f"{outcome.failures:,} of {outcome.sent:,} answered with a failure"]
-        self._honest(viewer, case)
-
-    def _honest(self, viewer: HeadlessVisualizer, case: Case) -> None:
-        assert request(viewer.endpoint, Ping(), Pong, timeout=20).state == "ready"
-        with View(viewer) as view:
-            honest(view, 50)
-            case.check(view.close(), settled_at(viewer.endpoint, view.stream.id))
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[list[bytes]]:
-    """Real data messages."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COVERSLIP_RUNTIME_DIR", str(tmp_path_factory.mktemp("recording")))
-        return record_data()
-
-
-PROPERTIES = settings(
-    max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-
-JUNK = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats()
-    | st.text(max_size=20)
-    | st.binary(max_size=20)
-    | st.sampled_from([evil for evil in EVIL if not isinstance(evil, str) or len(evil) < 1000]),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
-    ),
-    max_leaves=12,
-)
-
-
-class TestProperties:
-    """What decodes is well formed; what is not raises the one error that there is for it."""
-
-    @PROPERTIES
-    @given(seed=st.integers(0, 2**32))
-    def test_a_data_message_decodes_or_is_invalid(
-        self, recorded: list[list[bytes]], seed: int
-    ) -> None:
-        rng = random.Random(seed)
-        frames = mutated_frames(rng.choice(recorded), recorded, rng)
-        with contextlib.suppress(InvalidMessage):
-            batch = decode(frames)
-            assert all(0 <= extent < 2**31 for plane in batch.planes for extent in plane.shape)
-
-    @PROPERTIES
-    @given(seed=st.integers(0, 2**32))
-    def test_a_request_decodes_or_is_a_protocol_error(self, seed: int) -> None:
-        rng = random.Random(seed)
-        body = mutated(rng.choice(REQUESTS), REQUESTS, rng)
-        with contextlib.suppress(ProtocolError):
-            assert isinstance(decode_request(body, [Ping, Status, Attach]), Request)
-
-    @PROPERTIES
-    @given(junk=JUNK)
-    def test_any_message_pack_is_a_message_or_refused(self, junk: Any) -> None:
-        body = msgspec.msgpack.encode(junk)
-        for read in (lambda: decode([body]), lambda: decode_offer(body)):
-            with contextlib.suppress(InvalidMessage):
-                read()
-        with contextlib.suppress(ProtocolError):
-            decode_request(body, [Ping, Status, Attach])
-
-    @PROPERTIES
-    @given(
-        index=st.integers(0, 2**31 - 1) | st.integers(0, 3),
-        offset=st.integers(0, 2**63 - 1) | st.integers(0, 5000),
-        length=st.integers(0, 2**63 - 1) | st.just(PIXELS.nbytes),
-        generation=st.integers(0, 2**63 - 1) | st.integers(0, 3),
-    )
-    def test_a_slot_is_read_within_the_segment_or_not_at_all(
-        self, index: int, offset: int, length: int, generation: int
-    ) -> None:
-        with Arena(4096, slots=4) as arena, ArenaReader.open(arena.offer(0)) as reader:
-            region = arena.reserve(PIXELS.nbytes)
-            assert region is not None
-            np.copyto(region.array(PIXELS.shape, PIXELS.dtype), PIXELS)
-            arena.publish(region, [0])
-            plane = Plane((4, 4), "<u2", Slot(index, offset, length, generation))
-            with contextlib.suppress(PayloadError):
-                assert reader.copy(plane).nbytes == PIXELS.nbytes
-                assert offset + length <= 4096
-
-    @PROPERTIES
-    @given(
-        steps=st.lists(
-            st.tuples(
-                st.sampled_from(["attach", "receive", "shown", "dropped", "failed", "close"]),
-                st.integers(0, 2**62) | st.integers(0, 20),
-                st.integers(0, 3) | st.integers(0, 2**62),
-            ),
-            max_size=30,
-        )
-    )
-    def test_an_account_adds_up_whatever_is_asked_of_it(
-        self, steps: list[tuple[str, int, int]]
-    ) -> None:
-        ledger = Ledger()
-        for what, sequence, epoch in steps:
-            with contextlib.suppress(Refused, ValueError):
-                match what:
-                    case "attach":
-                        ledger.attach(epoch, sequence)
-                    case "receive":
-                        ledger.receive(epoch, sequence, 3)
-                    case "shown":
-                        ledger.shown(sequence)
-                    case "close":
-                        ledger.close(sequence)
-                    case _:
-                        getattr(ledger, what)(sequence, "a reason")
-            counts = ledger.counts()
-            assert counts.pending >= 0
-            assert counts.first <= counts.next
-
-    @PROPERTIES
-    @given(
-        components=st.dictionaries(
-            st.text(min_size=1, max_size=6), st.text(max_size=6) | st.integers() | st.floats()
-        )
-    )
-    def test_components_that_travel_come_back_as_they_went(
-        self, components: dict[str, Any]
-    ) -> None:
-        plane = Plane((4, 4), "<u2", Inline(1), components)
-        batch = Batch("stream", 1, 0, Source(), (plane,))
-        try:
-            frames = encode(batch, [PIXELS.tobytes()])
-            again = decode(frames)
-        except (InvalidMessage, OverflowError):
-            return
-        assert again.planes[0].components == components
-
-
-REQUESTS = record_requests()
-
-
-class TestWithoutTheKey:
-    """Who does not hold the key does not get in, and takes nothing from those who do."""
-
-    INTRUDERS = ("no key", "a wrong key", "the server's public key alone", "HTTP")
-
-    @pytest.mark.parametrize(
-        "how",
-        [
-            pytest.param(
-                how,
-                marks=pytest.mark.fault("bad input", f"a crowd of peers with {how}", holds=(2, 6)),
-            )
-            for how in INTRUDERS
-        ],
-    )
-    def test_none_gets_in(self, viewer: HeadlessVisualizer, case: Case, how: str) -> None:
-        with intruding(viewer.endpoint, how, peers=10), View(viewer) as view:
-            for number in range(200):
-                case.show(view, picture(number), z_index=number)
-            case.check(view.flush(30), settled_at(viewer.endpoint, view.stream.id))
-        assert (case.sent, case.shown) == (200, 200)
-        streams = request(viewer.endpoint, Status(), Report, timeout=20).streams
-        assert set(streams) == {view.stream.id}
-
-
-@contextlib.contextmanager
-def intruding(endpoint: Endpoint, how: str, peers: int) -> Iterator[None]:
-    """Have peers knock on both ports of a viewer all the time within the block."""
-    done = threading.Event()
-    knock = _http if how == "HTTP" else _curve
-    threads = [threading.Thread(target=knock, args=(endpoint, how, done)) for _ in range(peers)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-
-
-def _http(endpoint: Endpoint, how: str, done: threading.Event) -> None:
-    while not done.wait(0.01):
-        for port in (endpoint.port, endpoint.control_port):
-            with (
-                contextlib.suppress(OSError),
-                socket.create_connection((endpoint.host, port), timeout=1) as plain,
-            ):
-                plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-                plain.settimeout(0.05)
-                plain.recv(100)
-
-
-def _curve(endpoint: Endpoint, how: str, done: threading.Event) -> None:
-    with zmq.Context() as context:
-        while not done.is_set():
-            for kind, address in (
-                (zmq.XPUB, endpoint.data_address),
-                (zmq.DEALER, endpoint.control_address),
-            ):
-                with context.socket(kind) as peer:
-                    peer.linger = 0
-                    pair = KeyPair.new()
-                    if how != "no key":
-                        wrong = how == "a wrong key"
-                        server = KeyPair.new().public if wrong else endpoint.server_key
-                        peer.curve_serverkey = server.encode()
-                        peer.curve_secretkey = pair.secret.encode()
-                        peer.curve_publickey = pair.public.encode()
-                    peer.connect(address)
-                    if kind == zmq.DEALER:
-                        peer.send_multipart([b"", msgspec.msgpack.encode({"type": "Status"})])
-                    assert not peer.poll(100), "it was let in"
