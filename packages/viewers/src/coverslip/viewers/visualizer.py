@@ -23,27 +23,19 @@ from coverslip.transport import (
     Connection,
     Done,
     Endpoint,
-    Launched,
     LaunchError,
     NoServer,
-    Pong,
-    TransportError,
     is_alive,
-    launch,
-    list_connections,
-    new_launch_id,
-    new_log,
-    ping,
-    port_holder,
     request,
     stop,
-    wait_ready,
 )
 from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.scope import configs_in
 from coverslip.viewers.display import require_display
 from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.finding import PATIENCE, ask, candidates, successor
 from coverslip.viewers.memory.budget import parse_size
+from coverslip.viewers.starter import Starter
 from coverslip.viewers.target import Presence
 
 __all__ = ["START_TIMEOUT", "StreamVisualizer"]
@@ -53,7 +45,6 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT = 60.0
 """Seconds: a cold napari takes five, a cold disk and shader compiler many more."""
 
-_PING_TIMEOUT = 1.0
 _GRACE = 2.0
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -137,11 +128,7 @@ class StreamVisualizer:
         self.memory = None if wanted is None else parse_size(wanted)
         self._connection: Connection | None = None
         self._renew_locks()
-        self._launched: Launched | None = None
-        """What was launched and has not answered yet."""
-        self._unwanted = threading.Event()
-        self._starter: threading.Thread | None = None
-        self._error: Exception | None = None
+        self._starter: Starter | None = None
         _visualizers.add(self)
 
     def _renew_locks(self) -> None:
@@ -179,7 +166,7 @@ class StreamVisualizer:
             the end of its log.
         """
         with self._lock:
-            if self._starter is not None and self._starter.is_alive():
+            if self._starter is not None and self._starter.busy:
                 if async_mode:
                     return
             elif not (reuse and self._adopt()):
@@ -190,15 +177,17 @@ class StreamVisualizer:
                     )
                 if self.needs_display:
                     require_display()
-                self._error = None
-                self._unwanted = threading.Event()
-                self._starter = threading.Thread(
-                    target=self._start,
-                    args=(timeout, self._unwanted, reuse),
-                    name="coverslip-starter",
-                    daemon=True,
+                self._starter = Starter(
+                    self.kind,
+                    port=self._wanted_port,
+                    default_port=self.default_port,
+                    timeout=timeout,
+                    detached=self.persistent,
+                    command=self._command,
+                    adopt=self._adopt if reuse else lambda: False,
+                    found=self._started,
+                    ready=self._clear if self.replace_layers else lambda: None,
                 )
-                self._starter.start()
         # The starter's own deadline comes first: its error says what was seen.
         if not async_mode and not self.wait_for_ready(timeout + _GRACE):
             raise LaunchError(
@@ -226,50 +215,10 @@ class StreamVisualizer:
         with self._lock:
             return self._adopt()
 
-    def _start(self, timeout: float, unwanted: threading.Event, reuse: bool) -> None:
-        """Launch and wait, until `unwanted`; runs on the starter thread."""
-        deadline = time.monotonic() + timeout
-        try:
-            port = self._wanted_port
-            if port is None and port_holder(self.default_port) is None:
-                # Asked for by number, so that of two that start at once only one gets it: the
-                # other finds the first.
-                port = self.default_port
-            try:
-                self._launch(port, deadline, unwanted)
-            except LaunchError:
-                if unwanted.is_set() or (reuse and self._adopt()):
-                    return
-                launched = self._launched
-                # One that runs on was slow and not robbed of its port: no second one beside it.
-                ended = launched is not None and launched.poll() is not None
-                if not ended or port == self._wanted_port or port_holder(self.default_port) is None:
-                    raise
-                self._launch(None, deadline, unwanted)
-        except Exception as error:
-            if unwanted.is_set():
-                logger.debug("it was stopped while it started", exc_info=True)
-                return
-            self._error = error
-            logger.error("the %s viewer did not start: %s", self.kind, error)
-            logger.debug("it did not start", exc_info=True)
-
-    def _launch(self, port: int | None, deadline: float, unwanted: threading.Event) -> None:
-        """Start a process and wait until it is ready."""
-        launch_id = new_launch_id()
-        log = new_log(self.kind, launch_id)
-        launched = launch(self._command(launch_id, log, port), detached=self.persistent, log=log)
-        self._launched = launched
-        if unwanted.is_set():
-            launched.stop()
-            return
-        # Reached as soon as its sockets are bound: planes may come before the window.
-        connection = wait_ready(launched, launch_id, deadline - time.monotonic(), state=None)
+    def _started(self, connection: Connection) -> None:
+        """Reach the viewer as soon as its sockets are bound: planes may come before the window."""
         with self._connecting:
-            self._connection, self._launched = connection, None
-        wait_ready(launched, launch_id, deadline - time.monotonic())
-        if self.replace_layers:
-            self._clear()
+            self._connection = connection
 
     def _command(self, launch_id: str, log: Path, port: int | None) -> list[str]:
         command = [sys.executable, "-m", self.module, "--launch-id", launch_id]
@@ -287,10 +236,10 @@ class StreamVisualizer:
     def _adopt(self) -> bool:
         """Take a running viewer, if one fits and answers."""
         seen = self._connection
-        if seen is not None and self._answers(seen):
+        if seen is not None and ask(seen):
             return True
         for connection in self._candidates():
-            if self._answers(connection):
+            if ask(connection):
                 self._connect(seen, connection)
                 if self.replace_layers:
                     self._clear()
@@ -298,17 +247,7 @@ class StreamVisualizer:
         return False
 
     def _candidates(self) -> list[Connection]:
-        """Return the running viewers that fit, newest first."""
-        found = [
-            connection
-            for connection in list_connections(self.kind)
-            if (
-                connection.endpoint.port == self._wanted_port
-                if self._wanted_port is not None
-                else self.viewer_title in (None, connection.title)
-            )
-        ]
-        return sorted(found, key=lambda connection: connection.start_time, reverse=True)
+        return candidates(self.kind, self._wanted_port, self.viewer_title)
 
     def _connect(self, seen: Connection | None, found: Connection | None) -> Connection | None:
         """Take `found` unless another thread changed the connection since it was `seen`.
@@ -322,16 +261,6 @@ class StreamVisualizer:
             if self._connection is seen:
                 self._connection = found
             return self._connection
-
-    def _answers(self, connection: Connection) -> bool:
-        return self._ping(connection) is not None
-
-    def _ping(self, connection: Connection, timeout: float = _PING_TIMEOUT) -> Pong | None:
-        try:
-            return ping(connection.endpoint, timeout)
-        except TransportError as error:
-            logger.debug("%s on port %d: %s", self.kind, connection.endpoint.port, error)
-            return None
 
     def _clear(self) -> None:
         request(self.endpoint, Clear(), Done, timeout=START_TIMEOUT)
@@ -354,11 +283,10 @@ class StreamVisualizer:
         deadline = time.monotonic() + timeout
         starter = self._starter
         if starter is not None:
-            starter.join(max(0.0, timeout))
-            if starter.is_alive():
+            if not starter.wait(timeout):
                 return False
-            if self._error is not None:
-                raise self._error
+            if starter.error is not None:
+                raise starter.error
         pause = threading.Event()
         while True:
             connection = self._connection
@@ -367,7 +295,7 @@ class StreamVisualizer:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            pong = self._ping(connection, min(left, _PING_TIMEOUT))
+            pong = ask(connection, min(left, PATIENCE))
             if pong is not None and pong.state == "ready":
                 return True
             pause.wait(0.05)
@@ -379,15 +307,13 @@ class StreamVisualizer:
         touched. Stopping one that does not run does nothing.
         """
         with self._lock:
-            self._unwanted.set()
             starter = self._starter
-        launched = self._launched
-        if self._connection is None and launched is not None:
-            launched.stop(timeout)
+            if starter is not None:
+                starter.give_up()
         if starter is not None:
-            starter.join(timeout)
+            starter.stop(timeout)
         with self._lock, self._connecting:
-            connection, self._connection, self._launched = self._connection, None, None
+            connection, self._connection = self._connection, None
         if connection is not None:
             stop(connection, timeout=timeout, force=force)
 
@@ -395,7 +321,7 @@ class StreamVisualizer:
     def is_running(self) -> bool:
         """Whether the viewer answers now."""
         connection = self._connection
-        return connection is not None and self._answers(connection)
+        return connection is not None and ask(connection) is not None
 
     @property
     def connection(self) -> Connection:
@@ -457,17 +383,10 @@ class StreamVisualizer:
             connection = self._connect(None, next(iter(self._candidates()), None))
             return None if connection is None else connection.endpoint
         if not is_alive(connection.identity):
-            successor = next(
-                (
-                    other
-                    for other in list_connections(self.kind)
-                    if other.endpoint.port == connection.endpoint.port
-                ),
-                None,
-            )
-            if successor is None:
+            heir = successor(connection)
+            if heir is None:
                 return None
-            connection = self._connect(connection, successor)
+            connection = self._connect(connection, heir)
         return None if connection is None else connection.endpoint
 
     def presence(self) -> Presence:
@@ -476,7 +395,7 @@ class StreamVisualizer:
         if connection is not None and is_alive(connection.identity):
             return Presence.THERE
         starter = self._starter
-        if starter is not None and starter.is_alive():
+        if starter is not None and starter.busy:
             return Presence.STARTING
         return Presence.GONE
 

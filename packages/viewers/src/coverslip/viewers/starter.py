@@ -1,0 +1,145 @@
+"""One attempt to start a viewer's process, on a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from coverslip.transport import (
+    Connection,
+    Launched,
+    LaunchError,
+    launch,
+    new_launch_id,
+    new_log,
+    port_holder,
+    wait_ready,
+)
+
+__all__ = ["Starter"]
+
+logger = logging.getLogger(__name__)
+
+
+class Starter:
+    """Launches a viewer and waits until it is on screen, or until nobody wants it any more.
+
+    Parameters
+    ----------
+    kind : str
+        What is started, for its log and for messages.
+    port, default_port : int or None, int
+        The port that was asked for, and where the kind's own search for one begins.
+    timeout : float
+        Seconds until it must be ready.
+    detached : bool
+        It outlives this process.
+    command : callable
+        Makes the process's arguments from a launch id, a log file and a port.
+    adopt : callable
+        Takes a viewer that somebody else started meanwhile; whether there was one.
+    found : callable
+        Called with the connection once the sockets are bound: planes may come before the window.
+    ready : callable
+        Called once it is on screen.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        port: int | None,
+        default_port: int,
+        timeout: float,
+        detached: bool,
+        command: Callable[[str, Path, int | None], list[str]],
+        adopt: Callable[[], bool],
+        found: Callable[[Connection], object],
+        ready: Callable[[], object],
+    ) -> None:
+        self.kind = kind
+        self.error: Exception | None = None
+        """Why it did not start, once the thread has ended."""
+        self._port = port
+        self._default_port = default_port
+        self._timeout = timeout
+        self._detached = detached
+        self._command = command
+        self._adopt = adopt
+        self._found = found
+        self._ready = ready
+        self._launched: Launched | None = None
+        """What was launched and has not answered yet."""
+        self._unwanted = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="coverslip-starter", daemon=True)
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the viewer is on its way."""
+        return self._thread.is_alive()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for the end of it, be it good or bad; whether it came within `timeout` seconds."""
+        self._thread.join(max(0.0, timeout))
+        return not self.busy
+
+    def give_up(self) -> None:
+        """Want it no more; returns at once."""
+        self._unwanted.set()
+
+    def stop(self, timeout: float) -> None:
+        """End a process that has not answered yet, and wait for the thread."""
+        launched = self._launched
+        if launched is not None:
+            launched.stop(timeout)
+        self.wait(timeout)
+
+    def _run(self) -> None:
+        deadline = time.monotonic() + self._timeout
+        try:
+            port = self._port
+            if port is None and port_holder(self._default_port) is None:
+                # Asked for by number, so that of two that start at once only one gets it: the
+                # other finds the first.
+                port = self._default_port
+            try:
+                self._launch(port, deadline)
+            except LaunchError:
+                if self._unwanted.is_set() or self._adopt():
+                    return
+                if port == self._port or not self._was_robbed:
+                    raise
+                self._launch(None, deadline)
+        except Exception as error:
+            if self._unwanted.is_set():
+                logger.debug("it was stopped while it started", exc_info=True)
+                return
+            self.error = error
+            logger.error("the %s viewer did not start: %s", self.kind, error)
+            logger.debug("it did not start", exc_info=True)
+
+    @property
+    def _was_robbed(self) -> bool:
+        """Whether its process ended since somebody took its port: one that runs on is only slow."""
+        launched = self._launched
+        ended = launched is not None and launched.poll() is not None
+        return ended and port_holder(self._default_port) is not None
+
+    def _launch(self, port: int | None, deadline: float) -> None:
+        """Start a process and wait until it is ready."""
+        launch_id = new_launch_id()
+        log = new_log(self.kind, launch_id)
+        launched = launch(self._command(launch_id, log, port), detached=self._detached, log=log)
+        self._launched = launched
+        if self._unwanted.is_set():
+            launched.stop()
+            return
+        connection = wait_ready(launched, launch_id, deadline - time.monotonic(), state=None)
+        self._found(connection)
+        self._launched = None
+        wait_ready(launched, launch_id, deadline - time.monotonic())
+        self._ready()
