@@ -189,6 +189,27 @@ def test_a_full_disk_loses_those_shown_the_longest_ago_and_counts_them(
     assert 1 <= len(complaints) <= 5
 
 
+def test_a_plane_that_cannot_be_written_is_lost_and_counted_and_the_next_is_not(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, calls = rig.memory._scratch.write, []
+
+    def write(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise RuntimeError("the codec's own")
+        return real(*arguments)
+
+    monkeypatch.setattr(rig.memory._scratch, "write", write)
+    planes = [rig.hold(number) for number in range(200)]
+    settled(rig)
+    assert [number for number, one in enumerate(planes) if one.lost] == [0]
+    assert "the codec's own" in planes[0].lost
+    assert rig.memory.usage().dropped == 1
+    assert all(is_plane(planes[number], number) for number in range(1, 200))
+    assert any(record.exc_info for record in caplog.records)
+
+
 def test_a_disk_that_gives_nothing_back_loses_the_plane_and_says_so(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

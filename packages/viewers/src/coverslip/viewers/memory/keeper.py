@@ -23,27 +23,22 @@ from coverslip.transport import Usage
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.memory.budget import default_budget, resident_bytes
-from coverslip.viewers.memory.plane import Entry, HeldPlane
+from coverslip.viewers.memory.plane import Entry, HeldPlane, entries_within
 from coverslip.viewers.memory.scratch import Region, Scratch
 
 __all__ = ["Memory"]
 
 logger = logging.getLogger(__name__)
-
-_LEAST_SHARE: Final = 4
-"""Planes have at least this part of the budget, whatever the rest of the process takes."""
+_QUARTER: Final = 4
+"""Planes have at least a quarter of the budget, whatever the rest of the process takes; neighbours
+of what is in view stay in memory within a quarter of what planes have."""
 
 _HEADROOM_SHARE: Final = 8
 _MOST_HEADROOM: Final = 128 << 20
 """Planes are written out before it is urgent: from an eighth below what they may take."""
 
-_NEAR_SHARE: Final = 4
-"""Neighbours of what is in view stay in memory within this part of what planes may take."""
-
 _WEIGH_EVERY: Final = 32 << 20
 """Bytes of new planes between two looks at what the whole process takes."""
-
-_JOIN: Final = 10.0
 
 
 class Memory:
@@ -54,8 +49,7 @@ class Memory:
     is refused. When the disk is full, the planes that were shown the longest ago are lost first,
     which is counted, logged once in a while, and told by `take_lost`.
 
-    Safe from any thread. One thread writes and one reads ahead, both from when they are needed
-    until `close`.
+    Safe from any thread. One thread writes and one reads ahead, once they are needed.
 
     Parameters
     ----------
@@ -167,20 +161,14 @@ class Memory:
             Their neighbours, the likeliest first; so many as fit a quarter of the room.
         """
         shown = frozenset(plane.entry for plane in in_view)
-        close = []
-        left = self._limit // _NEAR_SHARE
-        for plane in near:
-            left -= plane.nbytes
-            if left < 0:
-                break
-            close.append(plane.entry)
+        close = entries_within(near, self._limit // _QUARTER)
         with self._changed:
             self._in_view, self._near = shown, frozenset(close)
             for entry in (*reversed(close), *shown):
                 self._touch(entry)
             self._ahead = deque(entry for entry in close if entry in self._cold)
             if self._ahead and self._reader is None and not self._closed:
-                self._reader = self._start(self._read_ahead, "reader")
+                self._reader = _started(self._read_ahead, "reader")
             self._changed.notify_all()
 
     def read(self, entry: Entry, *, keep: bool) -> NDArray[Any] | None:
@@ -226,8 +214,6 @@ class Memory:
                 self._spill_if_due()
         return pixels
 
-    # ---- what there is ----------------------------------------------------------------
-
     def usage(self) -> Usage:
         """Return what is where."""
         with self._changed:
@@ -248,8 +234,6 @@ class Memory:
 
     def take_lost(self) -> list[Entry]:
         """Return the planes that were lost since the last time; their tags say whose they were."""
-        if not self._lost:
-            return []
         with self._changed:
             lost, self._lost = self._lost, []
         return lost
@@ -261,7 +245,7 @@ class Memory:
             self._changed.notify_all()
         for thread in (self._spiller, self._reader):
             if thread is not None:
-                thread.join(_JOIN)
+                thread.join(10.0)
         self._scratch.close()
 
     # ---- the lock is held from here on ------------------------------------------------
@@ -321,7 +305,7 @@ class Memory:
     def _weigh_process(self) -> None:
         self._unweighed = 0
         others = max(0, self._weigh() - self._resident)
-        self._limit = max(self.budget // _LEAST_SHARE, self.budget - others)
+        self._limit = max(self.budget // _QUARTER, self.budget - others)
 
     @property
     def _due(self) -> bool:
@@ -331,24 +315,15 @@ class Memory:
         if not self._due or self._closed:
             return
         if self._spiller is None:
-            self._spiller = self._start(self._spill, "spiller")
+            self._spiller = _started(self._spill, "spiller")
         self._changed.notify_all()
-
-    @staticmethod
-    def _start(work: Callable[[], None], name: str) -> threading.Thread:
-        thread = threading.Thread(target=work, name=f"coverslip-{name}", daemon=True)
-        thread.start()
-        return thread
 
     # ---- threads of its own; the lock is not held -------------------------------------
 
     def _spill(self) -> None:
         """Write planes out, while there are too many; the spiller thread."""
         while (entry := self._next_victim()) is not None:
-            try:
-                self._move_out(entry)
-            except Exception:
-                logger.exception("a plane was not written to disk")
+            self._move_out(entry)
             with self._changed:
                 self._spilling = False
                 told = self._waited_for and self._resident < self._limit
@@ -383,14 +358,19 @@ class Memory:
             regions = self._scratch.write(pixels, self._drop_coldest)
         except NoRoom as error:
             reason = str(error)
-        finally:
-            with self._changed:
-                entry.regions = regions
-                self._leave(entry)
-                if reason and entry in self._warm:
-                    self._lose(entry, reason)
-                elif entry in self._warm and entry.touched == touched:
-                    self._evict(entry)
+        except Exception as error:
+            # This plane's end, not the thread's: others may be written yet.
+            logger.exception("writing a plane to disk")
+            reason = f"it cannot be written to disk: {type(error).__name__}: {error}"
+        with self._changed:
+            entry.regions = regions
+            self._leave(entry)
+            if entry not in self._warm:
+                return
+            if reason:
+                self._lose(entry, reason)
+            elif entry.touched == touched:
+                self._evict(entry)
 
     def _drop_coldest(self, reason: str) -> bool:
         """Lose the plane that has been on disk alone for the longest; False if there is none."""
@@ -411,3 +391,9 @@ class Memory:
                     return
                 entry = self._ahead.popleft()
             self.read(entry, keep=True)
+
+
+def _started(work: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=work, name=f"coverslip-{name}", daemon=True)
+    thread.start()
+    return thread

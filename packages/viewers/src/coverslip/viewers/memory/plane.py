@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from coverslip.viewers.memory.scratch import Region
 if TYPE_CHECKING:
     from coverslip.viewers.memory.keeper import Memory
 
-__all__ = ["Entry", "HeldPlane"]
+__all__ = ["Entry", "HeldPlane", "entries_within"]
 
 
 class Entry:
@@ -103,3 +104,14 @@ class HeldPlane:
     def entry(self) -> Entry:
         """The plane in the books of its memory."""
         return self._entry
+
+
+def entries_within(planes: Iterable[HeldPlane], nbytes: int) -> list[Entry]:
+    """Return as many of the first planes as fit so many bytes."""
+    fitting = []
+    for plane in planes:
+        nbytes -= plane.nbytes
+        if nbytes < 0:
+            break
+        fitting.append(plane.entry)
+    return fitting
