@@ -232,9 +232,8 @@ def test_contrast_and_position_are_the_user_s_across_a_hundred_further_planes(
     assert layer.contrast_limits == (12, 345)
 
 
-def test_contrast_comes_from_the_first_real_plane(
-    subject: Subject, view: View, hands: Hands
-) -> None:
+@pytest.mark.needs("window")
+def test_contrast_comes_from_the_first_real_plane(subject: Subject, view: View) -> None:
     view.show(np.zeros((40, 60), np.uint16), timepoint=0)
     view.show(np.linspace(100, 1000, 2400, dtype=np.uint16).reshape(40, 60), timepoint=1)
     (layer,) = settle(view)

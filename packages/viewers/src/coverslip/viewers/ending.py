@@ -6,35 +6,26 @@ import os
 import signal
 import threading
 from types import FrameType
-from typing import Any
 
 from coverslip.transport import ZMQServer, die_with_parent, launching_parent
 
-__all__ = ["StoppingOnSignals", "end_with_parent"]
+__all__ = ["end_with_parent", "stop_on_signals"]
 
 _GRACE = 10.0
 """Seconds that the window is given to close when the parent has died."""
 
 
-class StoppingOnSignals:
-    """Within it SIGINT and SIGTERM, however often, ask the server to stop; main thread only."""
+def stop_on_signals(server: ZMQServer) -> None:
+    """Have SIGINT and SIGTERM, however often, ask the server to stop; main thread only.
 
-    def __init__(self, server: ZMQServer) -> None:
-        self._server = server
-        self._before: dict[int, Any] = {}
+    For good: one that comes while the process ends must not make another exit status of it.
+    """
 
-    def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._on_signal)
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        server.request_stop()
 
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._server.request_stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
 
 
 def end_with_parent(server: ZMQServer) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 from coverslip.transport import TransportError
 from coverslip.viewers.display import require_display
-from coverslip.viewers.ending import StoppingOnSignals, end_with_parent
+from coverslip.viewers.ending import end_with_parent, stop_on_signals
 from coverslip.viewers.errors import ViewerError
 from coverslip.viewers.memory import size_argument
 from coverslip.viewers.server import ViewerServer
@@ -49,7 +49,7 @@ class StandaloneServer(ViewerServer):
         """Serve and show until a stop is asked for or the user ends the viewer; main thread only.
 
         The sockets are bound before the viewer is opened, which takes seconds: streams attach, and
-        their planes wait. SIGINT and SIGTERM, however often and however early, end it cleanly.
+        their planes wait.
 
         Raises
         ------
@@ -58,12 +58,11 @@ class StandaloneServer(ViewerServer):
         coverslip.transport.PortTaken
             The port is another program's.
         """
-        with StoppingOnSignals(self):
-            try:
-                self.start()
-                self.live()
-            finally:
-                self.close()
+        try:
+            self.start()
+            self.live()
+        finally:
+            self.close()
 
     @abstractmethod
     def live(self) -> None:
@@ -141,6 +140,8 @@ def run_viewer(
             memory=options.memory,
             **further,
         )
+        # However early, however often: they end it cleanly.
+        stop_on_signals(viewer)
         end_with_parent(viewer)
         viewer.run()
     except (ViewerError, TransportError) as error:

@@ -190,6 +190,7 @@ def run_watch(
                     ended = in_one_line(error)
                 settle(view, lambda _: _draw(watch, progress))
                 watch.settle()
+                watch.incoming.lose_gone()
         finally:
             delivery = view.close(0.0)
     return _tell(view, watch, delivery, ended, as_json=as_json)

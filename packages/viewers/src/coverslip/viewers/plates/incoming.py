@@ -101,6 +101,12 @@ class Incoming:
         self._waiting.pop(path, None)
         self.broken.pop(path, None)
 
+    def lose_gone(self) -> None:
+        """Note which files are gone of which nobody has said so: at the end, nobody will."""
+        for path in [*self._waiting, *self.broken]:
+            if _signature(path) is None:
+                self.lose(path)
+
     def due(self, now: float, limit: int = 64) -> list[Path]:
         """Return up to `limit` files that have been quiet for long enough, oldest first."""
         found: list[Path] = []
