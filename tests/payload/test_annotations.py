@@ -36,6 +36,8 @@ from tests.payload.planes import batch_of
 
 TRIANGLE: Any = [[0, 0], [0, 9.5], [4, 4]]
 SQUARE: Any = [[1, 1], [1, 5], [5, 5], [5, 1]]
+ANY: list[Any] = [3, None, {1: 2}]
+"""What no caller gives that a type checker has seen."""
 
 
 def plane_of(kind: Any, table: Any, **fields: Any) -> Plane:
@@ -105,6 +107,11 @@ def test_regions_keep_every_byte() -> None:
         (lambda: as_tracks([[1.5, 0, 2, 3]]), "not whole"),
         (lambda: as_shapes([SQUARE], "blob"), "polygon, path, rectangle"),
         (lambda: as_shapes([SQUARE, SQUARE], ["path"]), "2 shapes and 1 types"),
+        (lambda: as_shapes([SQUARE], ANY[0]), "shape_type 3; there are: polygon"),
+        (lambda: as_shapes([SQUARE], [ANY[1]]), "shape_type None"),
+        (lambda: as_shapes([SQUARE, [["1", "y"]]]), "shape 1 is no list of vertices"),
+        (lambda: as_shapes([SQUARE, [[1, 2], [3]]]), "shape 1 is no list of vertices"),
+        (lambda: as_shapes([SQUARE, ANY[2]]), "shape 1 is no list of vertices"),
         (lambda: as_shapes([SQUARE[:2]]), "a polygon, of 2 vertices"),
         (lambda: as_shapes([SQUARE], "line"), "a line, of 4 vertices"),
         (lambda: as_shapes([TRIANGLE], "ellipse"), "an? ellipse, of 3"),

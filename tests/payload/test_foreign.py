@@ -67,6 +67,16 @@ def test_what_lies_on_a_device_is_fetched_once_into_given_memory() -> None:
     assert (array.transfers, volume.transfers) == (1, 1)
 
 
+def test_a_library_that_cannot_say_where_an_array_lies_stops_nobody() -> None:
+    class Lost(OnlyDLPack):
+        def __dlpack_device__(self) -> Any:
+            raise BufferError("that device went away")
+
+    lost = Lost(np.arange(6.0))
+    assert not is_on_device(lost)
+    assert np.array_equal(to_host(lost), np.arange(6.0))
+
+
 def test_what_a_library_cannot_give_is_refused_in_its_words() -> None:
     class Broken(FarAway):
         def get(self, out: Any) -> None:

@@ -20,7 +20,7 @@ from coverslip.payload import (
     as_shapes,
     as_tracks,
 )
-from coverslip.viewers import View
+from coverslip.viewers import View, annotate
 from coverslip.viewers.messages import LayerInfo
 from coverslip.viewers.stream import Image
 from tests.viewers.headless import HeadlessServer, HeadlessVisualizer, serving
@@ -164,3 +164,20 @@ def test_what_cannot_be_sent_is_said_at_once(
         with pytest.raises(UnsupportedArray, match=said):
             call(view)
         assert view.statistics().sent == 0
+
+
+@pytest.mark.parametrize(
+    ("outline", "said"),
+    [
+        ([1, 2, 3], r"shape 0 is \(3,\)"),
+        ([[1], [2]], r"shape 0 is \(2, 1\)"),
+        ([["a", "b"], ["c", "d"]], "shape 0 is no list"),
+        ([[1, 2], [3]], "shape 0 is no list"),
+    ],
+)
+@pytest.mark.parametrize("axes", [("y", "x"), ("x", "y")])
+def test_what_is_no_outline_is_refused_whatever_its_columns(
+    outline: Any, said: str, axes: tuple[str, str]
+) -> None:
+    with pytest.raises(UnsupportedArray, match=said):
+        annotate.shapes([outline], axes, "polygon", {})

@@ -32,6 +32,17 @@ def test_shapes_written_are_read_again(tmp_path: Path) -> None:
         assert np.allclose(shape.vertices, given, atol=1e-4)
 
 
+def test_a_damaged_archive_is_no_file_of_regions(tmp_path: Path) -> None:
+    path = tmp_path / "cells.zip"
+    write_rois(path, [POLYGON])
+    damaged = bytearray(path.read_bytes())
+    start = 30 + len("0001.roi")  # after the member's header, whose name has no extra field
+    damaged[start : start + 8] = b"\xff" * 8
+    path.write_bytes(damaged)
+    with pytest.raises(UnreadableImage, match=r"cells\.zip"):
+        read_records(path)
+
+
 def test_regions_of_one_name_are_all_kept(tmp_path: Path) -> None:
     write_rois(tmp_path / "cells.zip", [POLYGON] * 3, names=["cell", "cell", "cell"])
     with zipfile.ZipFile(tmp_path / "cells.zip") as archive:

@@ -166,11 +166,11 @@ def as_shapes(
     UnsupportedArray
         A shape of too few vertices or other columns, an unknown type, a number that is not finite.
     """
-    outlines = [np.asarray(shape, np.float64) for shape in shapes]
+    outlines = [_outline(number, shape) for number, shape in enumerate(shapes)]
     if isinstance(shape_type, (str, ShapeType)):
         types = [_shape_type(shape_type)] * len(outlines)
     else:
-        types = [_shape_type(one) for one in shape_type]
+        types = [_shape_type(one) for one in _each(shape_type)]
     if len(types) != len(outlines):
         raise UnsupportedArray(f"{len(outlines)} shapes and {len(types)} types of shapes")
     for number, outline in enumerate(outlines):
@@ -341,11 +341,24 @@ def _checked(kind: Kind, along: int, table: NDArray[np.float64]) -> NDArray[np.f
     return table
 
 
-def _shape_type(name: str | ShapeType) -> ShapeType:
+def _outline(number: int, shape: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return np.asarray(shape, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedArray(
+            f"shape {number} is no list of vertices, numbers all of them: {error}"
+        ) from None
+
+
+def _each(types: object) -> Iterable[object]:
+    return types if isinstance(types, Iterable) else (types,)
+
+
+def _shape_type(name: object) -> ShapeType:
     if isinstance(name, ShapeType):
         return name
     try:
-        return ShapeType[name.upper()]
+        return ShapeType[str(name).upper()]
     except KeyError:
         known = ", ".join(one.name.lower() for one in ShapeType)
         raise UnsupportedArray(f"shape_type {name!r}; there are: {known}") from None

@@ -80,7 +80,7 @@ def shapes(
     """Return the table of some shapes, the columns of whose vertices are `axes`."""
     along, order = _along(axes)
     if order != list(range(len(order))):
-        outlines = [np.asarray(outline)[:, order] for outline in outlines]
+        outlines = [_ordered(outline, order) for outline in outlines]
     return _table("shapes", as_shapes(outlines, shape_type, len(along)), along, components)
 
 
@@ -98,6 +98,17 @@ def _along(axes: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
         )
     along = tuple(axis for axis in axes if axis not in ("y", "x"))
     return along, [axes.index(name) for name in (*along, "y", "x")]
+
+
+def _ordered(outline: ArrayLike, order: list[int]) -> ArrayLike:
+    try:
+        columns = np.asarray(outline)
+    except ValueError:  # ragged: `as_shapes` says so, and of which shape
+        return outline
+    if columns.ndim != 2 or columns.shape[1] != len(order):
+        return outline  # likewise
+    ordered: NDArray[Any] = columns[:, order]
+    return ordered
 
 
 def _table(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -218,5 +219,12 @@ def _read_file(path: Path) -> list[bytes]:
             if sum(one.file_size for one in members) > _LARGEST:
                 raise UnreadableImage(f"{path}: its regions unpack to more than {_LARGEST} bytes")
             return [archive.read(one) for one in members]
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise UnreadableImage(f"{path}: no regions of ImageJ's can be read: {error}") from error

@@ -237,8 +237,9 @@ class View(Annotating):
         asked = (name, step_name, step_index)
         # A pipeline says the same of plane after plane: made and checked once.
         plain = not words and not replace_layers
-        if plain and self._last is not None and self._last[0] == asked:
-            return self._last[1]
+        last = self._last  # read once: other threads put their own in its place meanwhile
+        if plain and last is not None and last[0] == asked:
+            return last[1]
         replacement = uuid.uuid4().hex if replace_layers else ""
         made = tuple(
             as_source(
