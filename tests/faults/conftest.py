@@ -20,7 +20,9 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     yield made
     marker = request.node.get_closest_marker("fault")
     number, words = marker.args
-    node: pytest.Item = request.node
+    node: pytest.Function = request.node
+    if hasattr(node, "callspec"):
+        words = words.format(**node.callspec.params)
     node.user_properties += [
         ("fault", number),
         ("words", words),

@@ -12,18 +12,16 @@ import os
 import random
 import secrets
 import sys
-import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import msgspec
 import psutil
 import zmq
 
-from coverslip.payload import Arena, encode_offer
+from coverslip.payload import Arena, Batch, Inline, Plane, Source, encode, encode_offer
 from coverslip.transport import (
     Attach,
     Attached,
@@ -36,7 +34,6 @@ from coverslip.transport import (
     ProtocolError,
     Publisher,
     PublisherState,
-    QueueFull,
     Report,
     Request,
     Screenshot,
@@ -59,6 +56,9 @@ _STRIDE = 100_000
 """Between the sequence numbers of two messages: none is refused for the one before it."""
 
 _OUTSTANDING = 64
+"""Messages, or requests, that may be under way."""
+
+_MARKERS = "markers"
 
 _MEMORY = 256 << 20
 """Bytes by which a viewer may grow: what was valid after all is kept, as it should be."""
@@ -109,34 +109,32 @@ def fuzz_data(endpoint: Endpoint, pid: int, messages: int, seed: int) -> Outcome
     before = request(endpoint, Ping(), Pong, timeout=20).refused
     memory = psutil.Process(pid).memory_info().rss
     publisher = Publisher.acquire(endpoint)
-    pause = threading.Event()
     with Arena(1 << 20) as arena:
         eventually(lambda: publisher.poll() is PublisherState.LISTENING, "the viewer listens")
         streams = ["fuzzed", "fuzzed inline"]
         secret = secrets.token_bytes(8)
-        for stream in streams:
+        for stream in (*streams, _MARKERS):
             offer = encode_offer(arena.offer(0)) if stream == "fuzzed" else _no_offer()
             attach = Attach(stream=stream, epoch=1, sequence=0, offer=offer, secret=secret)
             request(endpoint, attach, Attached, timeout=20)
         for number in range(1, messages + 1):
+            sequence = number * _STRIDE
             frames = mutated_frames(
                 rng.choice(recorded),
                 recorded,
                 rng,
                 stream=rng.choice(streams),
                 epoch=1,
-                sequence=number * _STRIDE,
+                sequence=sequence,
             )
-            while True:
-                try:
-                    publisher.send(frames)
-                    break
-                except QueueFull:
-                    pause.wait(0.001)
+            publisher.send([_in_turn(frames[0], sequence), *frames[1:]])
+            if number % _OUTSTANDING == 0 or number == messages:
+                _catch_up(publisher, endpoint, number)
         shown = dropped = failed = 0
         for stream in streams:
-            # The last word closes the account, whatever number the messages made up.
-            counts = _settled(endpoint, stream)
+            found = request(endpoint, Status(stream=stream), Report, timeout=60)
+            flush = Flush(stream=stream, sequence=found.streams[stream].next)
+            counts = request(endpoint, flush, Report, timeout=60).streams[stream]
             assert counts.pending == 0, counts
             shown += counts.shown
             dropped += counts.dropped
@@ -208,19 +206,27 @@ def _no_offer() -> bytes:
         return encode_offer(msgspec.structs.replace(arena.offer(0), address=None))
 
 
-def _settled(endpoint: Endpoint, stream: str) -> Any:
-    """Return a stream's account once all that is in the sockets was read and has ended."""
+def _in_turn(header: bytes, sequence: int) -> bytes:
+    """Return the header, but for a sequence far ahead: all after it would be refused for that."""
+    try:
+        raw = msgspec.msgpack.decode(header)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return header
+    if not isinstance(raw, dict) or not isinstance(raw.get("sequence"), int):
+        return header
+    return msgspec.msgpack.encode(raw | {"sequence": min(raw["sequence"], sequence)})
 
-    def quiet() -> Any:
-        found = request(endpoint, Status(stream=stream), Report, timeout=60).streams[stream]
-        seen.append(
-            (found.next, found.pending, request(endpoint, Ping(), Pong, timeout=60).refused)
-        )
-        still = len(seen) > 40 and len(set(seen[-40:])) == 1
-        return found if still and not found.pending else None
 
-    seen: list[tuple[int, int, int]] = []
-    return eventually(quiet, "the viewer read all", timeout=300)
+def _catch_up(publisher: Publisher, endpoint: Endpoint, number: int) -> None:
+    """Wait until the viewer has read all: one whose queue is full counts as frozen, soon."""
+    plane = Plane((1, 1), "|u1", Inline(1))
+    publisher.send(encode(Batch(_MARKERS, 1, number, Source(name=_MARKERS), (plane,)), [b"x"]))
+
+    def read() -> bool:
+        status = Status(stream=_MARKERS)
+        return request(endpoint, status, Report, timeout=60).streams[_MARKERS].next > number
+
+    eventually(read, "the viewer read all", timeout=60)
 
 
 def _meant(body: bytes) -> type[Request] | None:

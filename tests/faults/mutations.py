@@ -134,25 +134,38 @@ def _deep(message: bytes, others: list[bytes], rng: random.Random) -> bytes:
 def _field(message: bytes, others: list[bytes], rng: random.Random) -> bytes:
     """Change a field of the message, however deep, to something that it should not be."""
     raw: Any = _raw(message)
-    where: Any = raw
-    while True:
-        keys = list(where) if isinstance(where, dict) else list(range(len(where)))
-        if not keys:
-            break
-        key = rng.choice(keys)
-        inner = where[key]
-        if isinstance(inner, dict | list) and inner and rng.random() < 0.8:
-            where = inner
-            continue
-        way = rng.random()
-        if way < 0.1 and isinstance(where, dict):
-            del where[key]
-        elif way < 0.2 and isinstance(where, dict):
-            where["a field that nobody knows"] = rng.choice(EVIL)
-        else:
-            where[key] = rng.choice(EVIL)
-        break
+    where, key = _somewhere(raw, rng)
+    way = rng.random()
+    if way < 0.1 and isinstance(where, dict):
+        del where[key]
+    elif way < 0.2 and isinstance(where, dict):
+        where["a field that nobody knows"] = rng.choice(EVIL)
+    else:
+        where[key] = rng.choice(EVIL)
     return msgspec.msgpack.encode(raw)
+
+
+def _value(message: bytes, others: list[bytes], rng: random.Random) -> bytes:
+    """Change a field to another value of its type, wrong only by what it means."""
+    raw: Any = _raw(message)
+    where, key = _somewhere(raw, rng)
+    old = where[key]
+    if type(old) is int:
+        where[key] = rng.choice((old + 1, max(0, old - 1), 2 * old, rng.randrange(1 << 63)))
+    else:
+        where[key] = rng.choice([evil for evil in EVIL if type(evil) is type(old)] or [old])
+    return msgspec.msgpack.encode(raw)
+
+
+def _somewhere(raw: Any, rng: random.Random) -> tuple[Any, Any]:
+    """Return a list or a mapping within the message, and a key of it."""
+    where = raw
+    while True:
+        key = rng.choice(list(where) if isinstance(where, dict) else list(range(len(where))))
+        inner = where[key]
+        if not (isinstance(inner, dict | list) and inner and rng.random() < 0.8):
+            return where, key
+        where = inner
 
 
 def _repeat(message: bytes, others: list[bytes], rng: random.Random) -> bytes:
@@ -165,7 +178,8 @@ def _repeat(message: bytes, others: list[bytes], rng: random.Random) -> bytes:
 
 
 _WAYS: list[Callable[[bytes, list[bytes], random.Random], bytes]] = [
-    *[_field] * 8,
+    *[_field] * 6,
+    *[_value] * 10,
     *[_flip] * 4,
     _overwrite,
     _truncate,

@@ -162,7 +162,7 @@ class TestPorts:
         assert not path.exists()
 
 
-@pytest.mark.fault("10", "two launches for one port at the same moment", holds=(7,))
+@pytest.mark.fault("10", "two launches of one port at the same moment: {kind}", holds=(7,))
 @pytest.mark.parametrize("kind", KINDS, indirect=True)
 def test_two_launches_make_one_viewer(
     runtime_folder: Path, free_port: Callable[[], int], kind: str, case: Case
@@ -193,7 +193,7 @@ def test_two_launches_make_one_viewer(
 
 @pytest.mark.parametrize("kind", KINDS, indirect=True)
 class TestSignals:
-    @pytest.mark.fault("12", "SIGTERM twice, in mid-stream", holds=(2, 3))
+    @pytest.mark.fault("12", "SIGTERM twice, in mid-stream: {kind}", holds=(2, 3))
     def test_sigterm_twice(
         self, runtime_folder: Path, free_port: Callable[[], int], kind: str, case: Case
     ) -> None:
@@ -203,6 +203,8 @@ class TestSignals:
         eventually(lambda: view.statistics().state == ("live",), "it attached")
         identity = viewer.connection.identity
         for number in range(200):
+            if number == 50:
+                assert view.flush(60).shown == 50
             if number in (50, 51):
                 os.kill(identity.pid, signal.SIGTERM)
             case.show(view, picture(number), z_index=number)
@@ -217,7 +219,7 @@ class TestSignals:
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     @pytest.mark.parametrize("moment", ["at once", "once its sockets are bound"])
-    @pytest.mark.fault("12", "SIGINT or SIGTERM while starting", holds=(3, 7))
+    @pytest.mark.fault("12", "{number.name} while starting, {moment}: {kind}", holds=(3, 7))
     def test_while_starting(
         self,
         runtime_folder: Path,
