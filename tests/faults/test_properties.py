@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -140,21 +141,28 @@ class TestProperties:
         self, steps: list[tuple[str, int, int]]
     ) -> None:
         ledger = Ledger()
+        pending: set[int] = set()
+        ended = Counter[str]()
         for what, sequence, epoch in steps:
             with contextlib.suppress(Refused, ValueError):
                 match what:
                     case "attach":
                         ledger.attach(epoch, sequence)
                     case "receive":
-                        ledger.receive(epoch, sequence, 3)
-                    case "shown":
-                        ledger.shown(sequence)
+                        if ledger.receive(epoch, sequence, 3):
+                            pending.update(range(sequence, sequence + 3))
                     case "close":
                         ledger.close(sequence)
+                        pending.clear()
                     case _:
-                        getattr(ledger, what)(sequence, "a reason")
+                        reason = () if what == "shown" else ("a reason",)
+                        getattr(ledger, what)(sequence, *reason)
+                        pending.remove(sequence)
+                        ended[what] += 1
             counts = ledger.counts()
-            assert counts.pending >= 0
+            assert counts.pending == len(pending)
+            assert (counts.shown, counts.failed) == (ended["shown"], ended["failed"])
+            assert counts.dropped >= ended["dropped"]  # gaps, and what a close leaves, beside them
             assert counts.first <= counts.next
 
     @PROPERTIES

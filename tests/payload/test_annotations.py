@@ -30,7 +30,8 @@ from coverslip.payload import (
     roi_records,
     shapes_of,
 )
-from coverslip.payload.projection import Layer, Mode, Placement, Projection, place
+from coverslip.payload.placement import Mode, Placement, place
+from coverslip.payload.projection import Layer, Projection
 from coverslip.payload.schema import Display
 from tests.payload.planes import batch_of
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from coverslip.payload.errors import InvalidMessage
-from coverslip.payload.projection import Change, Mode, Placement, Projection, place
+from coverslip.payload.placement import Mode, Placement, place
+from coverslip.payload.projection import Change, Projection
 from coverslip.payload.schema import Source
 
 NAPARI = frozenset({Mode.SLICE, Mode.SEPARATE})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coverslip.transport import AddressError, Endpoint, KeyPair, TransportError
+from coverslip.transport import AddressError, Endpoint, KeyPair
 
 SERVER, CLIENT = KeyPair.new(), KeyPair.new()
 
@@ -71,7 +71,6 @@ def test_a_port_whose_pair_cannot_be(port):
 def test_a_line_that_is_none(change, message):
     with pytest.raises(AddressError, match=message) as caught:
         Endpoint.from_url(change(endpoint().to_url()))
-    assert isinstance(caught.value, TransportError | ValueError)
     assert CLIENT.secret not in str(caught.value)
 
 

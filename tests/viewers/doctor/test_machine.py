@@ -37,8 +37,9 @@ def test_no_display_fails_and_names_xvfb_run(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_another_process_opens_an_arena() -> None:
     found = only(machine.check_sharing())
-    assert found.state is not State.FAIL
-    assert "opened by another process" in found.found or not found.found.startswith("memfd")
+    # Where little memory is free, that is what is told.
+    told = {State.OK: "opened by another process", State.WARN: "free some"}
+    assert told[found.state] in found.found + found.advice
 
 
 def test_memory_that_no_other_process_can_open_is_a_warning(

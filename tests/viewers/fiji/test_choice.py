@@ -14,7 +14,14 @@ import pytest
 
 from coverslip.viewers import NotInstalled
 from coverslip.viewers.fiji import choice, java
-from coverslip.viewers.fiji.choice import IMAGEJ, IMAGEJ2, Choice, ImageJUnavailable, Kind, choose
+from coverslip.viewers.fiji.choice import (
+    IMAGEJ,
+    IMAGEJ2,
+    Bridge,
+    Choice,
+    ImageJUnavailable,
+    choose,
+)
 
 pytest.importorskip("scyjava", reason="without the extra fiji")
 
@@ -42,14 +49,14 @@ def test_a_folder_that_is_asked_for_comes_before_all(
     asked = a_fiji(tmp_path / "mine")
     monkeypatch.setenv("COVERSLIP_FIJI", str(a_fiji(tmp_path / "the environment's")))
     found = choose(str(asked))
-    assert (found.kind, found.what) == (Kind.PYIMAGEJ, str(asked))
+    assert (found.kind, found.what) == (Bridge.PYIMAGEJ, str(asked))
     assert "--fiji" in str(found)
 
 
 def test_the_environment_comes_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = a_fiji(tmp_path / "Fiji")
     monkeypatch.setenv("COVERSLIP_FIJI", str(folder))
-    assert choose() == Choice(Kind.PYIMAGEJ, str(folder), "asked for by COVERSLIP_FIJI")
+    assert choose() == Choice(Bridge.PYIMAGEJ, str(folder), "asked for by COVERSLIP_FIJI")
 
 
 def test_then_an_installed_fiji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,23 +68,23 @@ def test_then_an_installed_fiji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_then_imagej2_where_its_repository_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "_answers", lambda endpoint: True)
-    assert choose()[:2] == (Kind.PYIMAGEJ, IMAGEJ2)
+    assert choose()[:2] == (Bridge.PYIMAGEJ, IMAGEJ2)
 
 
 def test_and_imagej_itself_in_the_end() -> None:
-    assert choose()[:2] == (Kind.SCYJAVA, IMAGEJ)
+    assert choose()[:2] == (Bridge.SCYJAVA, IMAGEJ)
 
 
 @pytest.mark.parametrize(
     ("asked", "kind"),
     [
-        ("sc.fiji:fiji:2.14.0", Kind.PYIMAGEJ),
-        ("net.imagej:imagej:2.17.0+net.imagej:imagej-legacy", Kind.PYIMAGEJ),
-        ("net.imagej:ij:1.53t", Kind.SCYJAVA),
-        ("2.17.0", Kind.PYIMAGEJ),
+        ("sc.fiji:fiji:2.14.0", Bridge.PYIMAGEJ),
+        ("net.imagej:imagej:2.17.0+net.imagej:imagej-legacy", Bridge.PYIMAGEJ),
+        ("net.imagej:ij:1.53t", Bridge.SCYJAVA),
+        ("2.17.0", Bridge.PYIMAGEJ),
     ],
 )
-def test_endpoints_are_taken_as_they_are(asked: str, kind: Kind) -> None:
+def test_endpoints_are_taken_as_they_are(asked: str, kind: Bridge) -> None:
     found = choose(asked)
     assert found.kind is kind
     assert found.what.endswith(asked)
@@ -85,7 +92,7 @@ def test_endpoints_are_taken_as_they_are(asked: str, kind: Kind) -> None:
 
 def test_a_folder_of_plain_imagej_is_its_jar(tmp_path: Path) -> None:
     (tmp_path / "ij.jar").touch()
-    assert choose(str(tmp_path))[:2] == (Kind.SCYJAVA, str(tmp_path / "ij.jar"))
+    assert choose(str(tmp_path))[:2] == (Bridge.SCYJAVA, str(tmp_path / "ij.jar"))
 
 
 def test_macos_keeps_fiji_within_a_bundle(tmp_path: Path) -> None:
@@ -143,7 +150,7 @@ def test_java_home_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_java_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = a_java(tmp_path / "java", "1.8.0_392")
     monkeypatch.setenv("JAVA_HOME", str(home))
-    fiji = Choice(Kind.PYIMAGEJ, "a Fiji", "asked for")
+    fiji = Choice(Bridge.PYIMAGEJ, "a Fiji", "asked for")
     with pytest.raises(ImageJUnavailable, match="version 8; a Fiji needs 11 or newer"):
         java.start(fiji, 1 << 30)
 
@@ -210,7 +217,7 @@ def test_a_fiji_that_starts_without_its_legacy_layer_is_refused(
 ) -> None:
     gateway = a_gateway(active=active)
     monkeypatch.setitem(sys.modules, "imagej", PyImageJ(lambda what, mode: gateway))
-    fiji = Choice(Kind.PYIMAGEJ, str(a_fiji(tmp_path / "Fiji")), "asked for")
+    fiji = Choice(Bridge.PYIMAGEJ, str(a_fiji(tmp_path / "Fiji")), "asked for")
     with pytest.raises(ImageJUnavailable, match="without its legacy layer"):
         java.start(fiji, 1 << 30)
 
@@ -222,7 +229,7 @@ def test_what_pyimagej_cannot_start_is_said_with_its_own_words(
         raise RuntimeError("Failed to create a JVM with the requested environment.")
 
     monkeypatch.setitem(sys.modules, "imagej", PyImageJ(init))
-    fiji = Choice(Kind.PYIMAGEJ, str(a_fiji(tmp_path / "Fiji")), "asked for")
+    fiji = Choice(Bridge.PYIMAGEJ, str(a_fiji(tmp_path / "Fiji")), "asked for")
     with pytest.raises(
         ImageJUnavailable, match=r"Fiji through PyImageJ .* Failed to create a JVM .*--fiji"
     ):
@@ -252,7 +259,7 @@ def test_pyimagej_is_asked_as_it_was_measured_to_work(
     monkeypatch.setattr(java, "draws", lambda home: True)
     monkeypatch.setitem(sys.modules, "imagej", PyImageJ(init))
     folder = a_fiji(tmp_path / "Fiji")
-    assert java.start(Choice(Kind.PYIMAGEJ, str(folder), "asked for"), 1 << 30) is gateway
+    assert java.start(Choice(Bridge.PYIMAGEJ, str(folder), "asked for"), 1 << 30) is gateway
     assert calls == [(str(folder), "interactive", [])]
     assert constraints == {"fetch": "auto", "version": least}
 
@@ -262,4 +269,4 @@ def test_a_headless_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pytest.skip("Linux has headless Javas")
     monkeypatch.setenv("JAVA_HOME", str(a_java(tmp_path / "java", "21")))
     with pytest.raises(ImageJUnavailable, match=r"a headless one.*default-jre"):
-        java.start(Choice(Kind.SCYJAVA, IMAGEJ, "asked for"), 1 << 30)
+        java.start(Choice(Bridge.SCYJAVA, IMAGEJ, "asked for"), 1 << 30)

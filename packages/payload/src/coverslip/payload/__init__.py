@@ -28,7 +28,7 @@ from coverslip.payload.arrays import (
     as_value,
     wire_dtype,
 )
-from coverslip.payload.axes import CANONICAL_ORDER, Axes, Axis, natural_key
+from coverslip.payload.axes import CANONICAL_ORDER, SHORT_NAMES, Axes, Axis, natural_key
 from coverslip.payload.compression import CODEC, can_compress, compress
 from coverslip.payload.errors import (
     ArenaClosed,
@@ -51,15 +51,8 @@ from coverslip.payload.frames import (
     plane_nbytes,
 )
 from coverslip.payload.memory import kept
-from coverslip.payload.projection import (
-    Change,
-    Layer,
-    LayerKey,
-    Mode,
-    Placement,
-    Projection,
-    place,
-)
+from coverslip.payload.placement import LayerKey, Mode, Placement, place
+from coverslip.payload.projection import Change, Layer, Projection
 from coverslip.payload.reader import ArenaReader
 from coverslip.payload.region import Region
 from coverslip.payload.schema import (
@@ -80,8 +73,10 @@ from coverslip.payload.schema import (
     Source,
     Value,
     WindowsAddress,
+    check_display,
 )
 from coverslip.payload.segment import Mechanism, sweep
+from coverslip.payload.space import Space
 from coverslip.payload.store import Coordinates, PlaneStore
 
 __all__ = [
@@ -93,6 +88,7 @@ __all__ = [
     "MAX_PLANES",
     "MAX_POSITIONS",
     "MAX_ROWS",
+    "SHORT_NAMES",
     "TABLES",
     "WIRE_DTYPES",
     "Arena",
@@ -129,6 +125,7 @@ __all__ = [
     "ShapeType",
     "Slot",
     "Source",
+    "Space",
     "StalePlane",
     "UnsupportedArray",
     "Value",
@@ -142,8 +139,9 @@ __all__ = [
     "as_source",
     "as_tracks",
     "as_value",
-    "check_table",
     "can_compress",
+    "check_display",
+    "check_table",
     "compress",
     "decode",
     "decode_offer",

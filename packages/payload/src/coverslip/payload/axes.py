@@ -1,6 +1,6 @@
 """Values seen on each axis, in natural order, and one order of axes for a whole viewer.
 
-Holds no pixels: `coverslip.payload.projection` decides which components become axes, and
+Holds no pixels: `coverslip.payload.placement` decides which components become axes, and
 `coverslip.payload.store` keeps the planes.
 """
 
@@ -13,10 +13,21 @@ from typing import Final
 
 from coverslip.payload.schema import Value
 
-__all__ = ["CANONICAL_ORDER", "Axes", "Axis", "Value", "canonical_rank", "natural_key"]
+__all__ = [
+    "CANONICAL_ORDER",
+    "SHORT_NAMES",
+    "Axes",
+    "Axis",
+    "Value",
+    "canonical_rank",
+    "natural_key",
+]
 
 CANONICAL_ORDER: Final = ("well", "site", "timepoint", "channel", "z_index")
 """Order of the well-known axes, slowest first; any other axis stands left of them."""
+
+SHORT_NAMES: Final[Mapping[str, str]] = {"z": "z_index", "t": "timepoint"}
+"""What axes are called for short, where nothing is called so in full."""
 
 _DIGITS = re.compile(r"([0-9]+)")
 _LATE_WELL = re.compile(r"[a-z]{2}[0-9]{1,2}")

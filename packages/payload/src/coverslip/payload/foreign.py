@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from coverslip.payload.errors import UnsupportedArray
 
 __all__ = ["Allocate", "is_on_device", "to_host"]
 
-Allocate = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
+Allocate: TypeAlias = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 """Returns memory for an array of that shape and dtype, C-contiguous."""
 
 _HOST: Final = frozenset({1, 3, 11, 13})

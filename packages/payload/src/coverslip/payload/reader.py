@@ -10,9 +10,9 @@ from __future__ import annotations
 import mmap
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from coverslip.payload import segment as segments
 from coverslip.payload.arrays import WIRE_DTYPES
 from coverslip.payload.errors import ArenaClosed, ArenaUnreachable, InvalidMessage, StalePlane
+from coverslip.payload.foreign import Allocate
 from coverslip.payload.frames import plane_nbytes
 from coverslip.payload.schema import Offer, Plane, Slot
 from coverslip.payload.table import HEADER_SIZE, Layout, Table
 
-__all__ = ["Allocate", "ArenaReader"]
-
-Allocate: TypeAlias = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
+__all__ = ["ArenaReader"]
 
 _readers: weakref.WeakSet[ArenaReader] = weakref.WeakSet()
 

@@ -57,8 +57,8 @@ class View(Annotating):
         each value. Components that are not named keep the viewer's default.
     keep : {"all", "latest"} or int, optional
         How many planes of each layer (of each channel, in a hyperstack) the viewer keeps, the
-        newest; all, unless the `config` says
-        otherwise. A plane that was shown counts as shown, also when it has left its layer.
+        newest; all, unless the `config` says otherwise. A plane that was shown counts as shown,
+        also when it has left its layer.
     config : object, optional
         How planes are laid out and drawn: a configuration, several (for several viewers), or an
         object that holds some. None takes the visualizer's own.

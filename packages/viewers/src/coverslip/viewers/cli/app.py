@@ -90,7 +90,7 @@ Connection = Annotated[
         "what stands on a command line: a file is safer.",
     ),
 ]
-Kind = Annotated[
+ViewerKind = Annotated[
     str,
     typer.Option(
         "--viewer", metavar="NAME", help="What shows the planes: napari, fiji, or a plugin's."
@@ -140,7 +140,7 @@ def options(
 
 @app.command(epilog=STATUS)
 def demo(
-    viewer: Kind = "napari",
+    viewer: ViewerKind = "napari",
     fiji: Fiji = None,
     screenshot: Shot = None,
     close: Annotated[
@@ -166,7 +166,7 @@ def view(
     level: Level = None,
     port: Port = None,
     connection: Connection = None,
-    viewer: Kind = "napari",
+    viewer: ViewerKind = "napari",
     fiji: Fiji = None,
     screenshot: Shot = None,
     json: Json = False,
@@ -201,7 +201,7 @@ def watch(
     pattern: Pattern = None,
     port: Port = None,
     connection: Connection = None,
-    viewer: Kind = "napari",
+    viewer: ViewerKind = "napari",
     fiji: Fiji = None,
     resume: Annotated[
         bool,
@@ -258,7 +258,7 @@ def parse(
 
 @app.command(epilog=STATUS)
 def launch(
-    viewer: Kind = "napari",
+    viewer: ViewerKind = "napari",
     bind: Annotated[
         str | None,
         typer.Option(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from coverslip.payload import Display, Mode
-from coverslip.payload.schema import check_display
+from coverslip.payload import SHORT_NAMES, Display, Mode, check_display
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.colormaps import FijiLUT, NapariColormap
 from coverslip.viewers.errors import ConfigError
@@ -33,8 +32,6 @@ FijiDimensionMode: TypeAlias = Mode
 """STACK is a hyperstack's Z or T, SLICE its C, SEPARATE a window for each value."""
 
 HyperstackAxis: TypeAlias = Literal["c", "z", "t"]
-
-_SHORT: Final = {"z": "z_index", "t": "timepoint"}
 
 
 class NapariVariableSizeHandling(Enum):
@@ -94,7 +91,7 @@ class DisplayConfig(Config):
 
 def with_short_names(scale: Mapping[str, float]) -> dict[str, float]:
     """Return a scale that also holds what ``z`` and ``t`` are short for."""
-    full = {_SHORT[axis]: step for axis, step in scale.items() if axis in _SHORT}
+    full = {SHORT_NAMES[axis]: step for axis, step in scale.items() if axis in SHORT_NAMES}
     return {**full, **scale}
 
 

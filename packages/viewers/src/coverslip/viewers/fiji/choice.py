@@ -31,7 +31,7 @@ __all__ = [
     "VARIABLE",
     "Choice",
     "ImageJUnavailable",
-    "Kind",
+    "Bridge",
     "choose",
     "installed_fiji",
     "look_at",
@@ -53,8 +53,8 @@ class ImageJUnavailable(ViewerError):
     """The ImageJ that was asked for cannot be had; the message says why and what to do."""
 
 
-class Kind(enum.Enum):
-    """How an ImageJ is started."""
+class Bridge(enum.Enum):
+    """What an ImageJ is started through."""
 
     PYIMAGEJ = "PyImageJ"
     """ImageJ2 or Fiji, with ImageJ in it as its legacy layer."""
@@ -65,7 +65,7 @@ class Kind(enum.Enum):
 class Choice(NamedTuple):
     """One ImageJ, and why it is this one."""
 
-    kind: Kind
+    kind: Bridge
     what: str
     """A folder, a jar or a Maven endpoint."""
     reason: str
@@ -97,10 +97,10 @@ def choose(asked: str | None = None) -> Choice:
         return look_at(named, f"asked for by {VARIABLE}")
     pyimagej = importlib.util.find_spec("imagej") is not None
     if pyimagej and (found := installed_fiji()) is not None:
-        return Choice(Kind.PYIMAGEJ, str(found), "an installed Fiji was found")
+        return Choice(Bridge.PYIMAGEJ, str(found), "an installed Fiji was found")
     if pyimagej and _answers(IMAGEJ2):
-        return Choice(Kind.PYIMAGEJ, IMAGEJ2, "its repository answers")
-    return Choice(Kind.SCYJAVA, IMAGEJ, "no Fiji is installed and ImageJ2's repository is silent")
+        return Choice(Bridge.PYIMAGEJ, IMAGEJ2, "its repository answers")
+    return Choice(Bridge.SCYJAVA, IMAGEJ, "no Fiji is installed and ImageJ2's repository is silent")
 
 
 def look_at(asked: str, reason: str) -> Choice:
@@ -116,15 +116,15 @@ def look_at(asked: str, reason: str) -> Choice:
         choice = _look_into(folder, reason)
     elif _ENDPOINT.fullmatch(asked) and not folder.exists():
         ours = asked.startswith("net.imagej:ij:") or asked == "net.imagej:ij"
-        choice = Choice(Kind.SCYJAVA if ours else Kind.PYIMAGEJ, asked, reason)
+        choice = Choice(Bridge.SCYJAVA if ours else Bridge.PYIMAGEJ, asked, reason)
     elif _VERSION.fullmatch(asked):
-        choice = Choice(Kind.PYIMAGEJ, f"{IMAGEJ2}:{asked}", reason)
+        choice = Choice(Bridge.PYIMAGEJ, f"{IMAGEJ2}:{asked}", reason)
     else:
         found = "a file" if folder.exists() else "not there"
         raise ImageJUnavailable(
             f"{reason}, {asked!r} is {found}; give a Fiji folder or an endpoint such as {IMAGEJ}"
         )
-    if choice.kind is Kind.PYIMAGEJ and importlib.util.find_spec("imagej") is None:
+    if choice.kind is Bridge.PYIMAGEJ and importlib.util.find_spec("imagej") is None:
         raise NotInstalled(f"{asked} is started through PyImageJ, which is missing: {REMEDY}")
     return choice
 
@@ -138,9 +138,9 @@ def _look_into(folder: Path, reason: str) -> Choice:
                 f"{reason}, {root} has no imagej-legacy in {jars}: without the legacy layer there "
                 f"is no ij.ImagePlus to draw with; take a complete Fiji or ImageJ"
             )
-        return Choice(Kind.PYIMAGEJ, str(root), reason)
+        return Choice(Bridge.PYIMAGEJ, str(root), reason)
     if (root / "ij.jar").is_file():
-        return Choice(Kind.SCYJAVA, str(root / "ij.jar"), reason)
+        return Choice(Bridge.SCYJAVA, str(root / "ij.jar"), reason)
     raise ImageJUnavailable(
         f"{reason}, {folder} is no Fiji and no ImageJ: it has neither jars{os.sep} nor ij.jar"
     )

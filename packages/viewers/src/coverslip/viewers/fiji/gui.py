@@ -41,8 +41,8 @@ class EventThread:
             def run(self) -> None:
                 try:
                     self.future.set_result(self.call())
-                except Exception as error:  # noqa: BLE001
-                    # Java would print it and lose it: it belongs to whoever waits.
+                except Exception as error:  # noqa: BLE001  # Java would print it and lose it
+                    # It belongs to whoever waits.
                     self.future.set_exception(error)
 
         self._later: Callable[[Any], None] = queue.invokeLater

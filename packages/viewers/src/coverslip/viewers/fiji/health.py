@@ -11,7 +11,7 @@ from typing import Final
 
 from coverslip.viewers.doctor.finding import Finding, State
 from coverslip.viewers.errors import NotInstalled
-from coverslip.viewers.fiji.choice import REMEDY, Choice, ImageJUnavailable, Kind, choose
+from coverslip.viewers.fiji.choice import REMEDY, Bridge, Choice, ImageJUnavailable, choose
 from coverslip.viewers.fiji.fetching import fetched_jar, repository
 from coverslip.viewers.fiji.java import OLDEST, draws, find_java, heap_limit, release_of
 
@@ -91,7 +91,7 @@ def _here(choice: Choice) -> bool:
     """Whether an ImageJ can be started without a network, as far as can be seen."""
     if Path(choice.what).exists():
         return True
-    return choice.kind is Kind.SCYJAVA and fetched_jar(choice.what) is not None
+    return choice.kind is Bridge.SCYJAVA and fetched_jar(choice.what) is not None
 
 
 def _missing_libraries() -> dict[str, str]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from coverslip.viewers.fiji.choice import REMEDY, Choice, ImageJUnavailable, Kind
+from coverslip.viewers.fiji.choice import REMEDY, Bridge, Choice, ImageJUnavailable
 from coverslip.viewers.fiji.fetching import discard_half, fetched_jar, one_at_a_time
 from coverslip.viewers.memory import default_budget
 
@@ -158,7 +158,9 @@ def start(choice: Choice, heap: int) -> Any:
     for option in options:
         scyjava.config.add_option(option)
     try:
-        return (_start_imagej if choice.kind is Kind.SCYJAVA else _start_pyimagej)(choice, release)
+        return (_start_imagej if choice.kind is Bridge.SCYJAVA else _start_pyimagej)(
+            choice, release
+        )
     except ImageJUnavailable:
         raise
     except Exception as error:

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from coverslip.viewers.bursts import Burst
-from coverslip.viewers.fiji.choice import VARIABLE, ImageJUnavailable, Kind, installed_fiji, look_at
+from coverslip.viewers.fiji.choice import (
+    VARIABLE,
+    Bridge,
+    ImageJUnavailable,
+    installed_fiji,
+    look_at,
+)
 from coverslip.viewers.fiji.java import class_of
 
 __all__ = ["BUILT_IN", "SOLID", "Shelf", "best_name", "lut_files", "lut_names"]
@@ -187,6 +193,6 @@ def _home() -> Path | None:
     except (ImageJUnavailable, ImportError):
         return None  # the viewer that is started says why
     folder = Path(choice.what)
-    if choice.kind is Kind.SCYJAVA:
+    if choice.kind is Bridge.SCYJAVA:
         folder = folder.parent
     return folder if folder.is_dir() else None

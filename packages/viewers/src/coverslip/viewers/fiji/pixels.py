@@ -18,7 +18,6 @@ A plane that loses something is counted and warned of, with what it lost.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -232,8 +231,3 @@ class JavaPixels:
         if rgb:
             return _RGB_DTYPE.str
         return convert(np.zeros((1, 1), dtype), rgb=False).pixels.dtype.str
-
-
-def size_of(shape: tuple[int, ...]) -> int:
-    """Return the pixels of a plane."""
-    return math.prod(shape[:2])

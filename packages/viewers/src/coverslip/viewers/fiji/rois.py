@@ -18,10 +18,7 @@ from coverslip.payload import InvalidMessage
 from coverslip.viewers.fiji.grid import Spot
 from coverslip.viewers.fiji.java import class_of
 
-__all__ = ["MAX_RECORD", "ellipse", "path", "points", "polygon", "roi_of", "segment", "spot_of"]
-
-MAX_RECORD: Final = 1 << 24
-"""Bytes of one ``.roi`` record: a million vertices and more."""
+__all__ = ["ellipse", "path", "points", "polygon", "roi_of", "segment", "spot_of"]
 
 _CORNER: Final = 0.5
 _SLIGHT: Final = 1e-6
@@ -39,19 +36,15 @@ def roi_of(record: bytes) -> Any:
     coverslip.payload.InvalidMessage
         It is no record, not whole, or holds an image.
     """
-    if len(record) > MAX_RECORD:
-        raise InvalidMessage(f"a .roi record of {len(record):,} bytes, more than {MAX_RECORD:,}")
     try:
         known = roifile.ImagejRoi.frombytes(record)
-    except Exception as error:  # noqa: BLE001
-        # Of any kind: it reads what came from elsewhere with struct, numpy and slices.
+    except Exception as error:  # noqa: BLE001  # it reads foreign bytes with struct and slices
         raise InvalidMessage(f"not ImageJ's .roi record: {type(error).__name__}: {error}") from None
     if known.subtype == _IMAGE:
         raise InvalidMessage("a .roi record that holds an image: send it as a plane")
     try:
         roi = class_of("ij.io.RoiDecoder").openFromByteArray(record)
-    except Exception as error:  # noqa: BLE001
-        # Java's own, such as an index out of bounds.
+    except Exception as error:  # noqa: BLE001  # Java's own, such as an index out of bounds
         raise InvalidMessage(f"ImageJ cannot read a .roi record: {error}") from None
     if roi is None:
         raise InvalidMessage("ImageJ finds no outline in a .roi record")

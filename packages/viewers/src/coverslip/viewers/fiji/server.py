@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -78,7 +78,11 @@ class FijiViewerServer(StandaloneServer):
         "layers",
     )
     # A window for each well and site, channels on C, all else on Z and T.
-    defaults = {"channel": Mode.SLICE, "well": Mode.SEPARATE, "site": Mode.SEPARATE}  # noqa: RUF012
+    defaults: ClassVar[Mapping[str, Mode]] = {
+        "channel": Mode.SLICE,
+        "well": Mode.SEPARATE,
+        "site": Mode.SEPARATE,
+    }
     own_layer: ClassVar[frozenset[Mode]] = frozenset({Mode.SEPARATE})
     kinds: ClassVar[frozenset[Kind]] = frozenset(
         {"image", "labels", "points", "shapes", "tracks", "rois"}
@@ -231,7 +235,7 @@ class FijiViewerServer(StandaloneServer):
         if plane.lost:
             self._losses.count(plane.lost)
         # A stand-in with an array's shape, dtype and size, which is all that the base looks at.
-        return plane  # type: ignore[no-any-return]
+        return plane  # type: ignore[no-any-return]  # an array to whoever only measures it
 
     def take_over(self, placement: Placement, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return what stands for a plane, which lies in the Java heap for good."""

@@ -22,8 +22,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from coverslip.payload import kept
-from coverslip.payload.space import Space
+from coverslip.payload import Space, kept
 from coverslip.viewers.errors import NoRoom
 
 __all__ = ["Region", "Scratch", "scratch_folder"]
@@ -198,8 +197,9 @@ class Scratch:
             folder = self._folder or scratch_folder()
             try:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                # Kept open: it has no name to be opened by again.
-                self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+                self._file = tempfile.TemporaryFile(  # noqa: SIM115  # kept open: it has no name
+                    dir=folder, buffering=0
+                )
             except OSError as error:
                 raise NoRoom(
                     f"no scratch file can be made in {folder}: {error}; name another folder in "

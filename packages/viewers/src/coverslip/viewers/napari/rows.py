@@ -19,13 +19,13 @@ from coverslip.payload import Layer, ShapeType, Value, as_shapes, roi_records, s
 from coverslip.viewers.napari.planes import Grid
 from coverslip.viewers.rois import outlines, rim_of
 
-__all__ = ["View", "as_vertices", "segments_of", "steps_of", "tables_in_view", "view_of"]
+__all__ = ["Viewpoint", "as_vertices", "segments_of", "steps_of", "tables_in_view", "view_of"]
 
 _SIDES = 48
 """Of the polygon that an ellipse is drawn as."""
 
 
-class View(NamedTuple):
+class Viewpoint(NamedTuple):
     """On which axes a table is drawn, and where the sliders are on those that it has no values on.
 
     Two equal views of the same tables look the same.
@@ -43,7 +43,7 @@ class View(NamedTuple):
         return (*self.grid.names[self.first :], "y", "x")
 
 
-def view_of(layer: Layer, grid: Grid, looked_at: Mapping[str, Value]) -> View:
+def view_of(layer: Layer, grid: Grid, looked_at: Mapping[str, Value]) -> Viewpoint:
     """Return the view of a layer from where the sliders are."""
     own = set(layer.key.along)
     needed = own | (set(layer.key.axes) - looked_at.keys())
@@ -56,7 +56,7 @@ def view_of(layer: Layer, grid: Grid, looked_at: Mapping[str, Value]) -> View:
         0 if name in own or name not in looked_at else values.index(looked_at[name])
         for name, values in zip(grid.names[first:], grid.values[first:], strict=True)
     )
-    return View(grid, first, at)
+    return Viewpoint(grid, first, at)
 
 
 def tables_in_view(
@@ -79,7 +79,7 @@ def tables_in_view(
 
 
 def steps_of(
-    layer: Layer, table: NDArray[Any], place: Mapping[str, Value], view: View
+    layer: Layer, table: NDArray[Any], place: Mapping[str, Value], view: Viewpoint
 ) -> NDArray[np.float64]:
     """Return each row's coordinates on the axes of `view`, in napari's steps.
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from coverslip.payload import Display
+from coverslip.payload import SHORT_NAMES, Display
 
 __all__ = ["Spacing"]
-
-_SHORT = {"z": "z_index", "t": "timepoint", "c": "channel"}
-"""What axes are called for short, where nothing is called so in full."""
 
 _SPACE = frozenset({"y", "x", "z", "z_index"})
 """The axes that a unit of length is of."""
@@ -41,7 +38,7 @@ class Spacing:
         changed = False
         known = set(axes)
         for name, step in display.scale.items():
-            full = _SHORT.get(name, name)
+            full = SHORT_NAMES.get(name, name)
             axis = full if name not in known and full in known else name
             if axis in known and axis not in self._steps:
                 self._steps[axis] = step

@@ -20,7 +20,7 @@ from coverslip.viewers.napari.insides import become
 from coverslip.viewers.napari.live import LiveLayer, by_name
 from coverslip.viewers.napari.planes import Grid
 from coverslip.viewers.napari.rows import (
-    View,
+    Viewpoint,
     as_vertices,
     segments_of,
     steps_of,
@@ -77,7 +77,9 @@ class LiveTable(LiveLayer):
         """Return an empty napari layer of so many axes."""
 
     @abstractmethod
-    def _rows(self, table: NDArray[Any], place: Mapping[str, Value], view: View) -> NDArray[Any]:
+    def _rows(
+        self, table: NDArray[Any], place: Mapping[str, Value], view: Viewpoint
+    ) -> NDArray[Any]:
         """Return a table as the napari layer's data, on the axes of `view`."""
 
     def _hand_over(self, rows: NDArray[Any]) -> None:
@@ -120,10 +122,10 @@ class LiveTable(LiveLayer):
         super().close()
         self.drawn.events.visible.disconnect(self._on_eye)
 
-    def _row_shape(self, view: View) -> tuple[int, ...]:
+    def _row_shape(self, view: Viewpoint) -> tuple[int, ...]:
         return (len(view.names),)
 
-    def _turn_to(self, view: View) -> None:
+    def _turn_to(self, view: Viewpoint) -> None:
         """Give the napari layer other axes, keeping by name what the user may have set on them."""
         drawn, old = self.drawn, self._view.names
         self._view = view
@@ -184,7 +186,9 @@ class LivePoints(LiveTable):
             **options,
         )
 
-    def _rows(self, table: NDArray[Any], place: Mapping[str, Value], view: View) -> NDArray[Any]:
+    def _rows(
+        self, table: NDArray[Any], place: Mapping[str, Value], view: Viewpoint
+    ) -> NDArray[Any]:
         return steps_of(self.layer, table, place, view)
 
 
@@ -198,11 +202,13 @@ class LiveOutlines(LiveTable):
             ndim=ndim, vector_style="line", edge_width=_LINE, edge_color=color, **options
         )
 
-    def _rows(self, table: NDArray[Any], place: Mapping[str, Value], view: View) -> NDArray[Any]:
+    def _rows(
+        self, table: NDArray[Any], place: Mapping[str, Value], view: Viewpoint
+    ) -> NDArray[Any]:
         vertices = as_vertices(self.layer.key.kind, table)
         return segments_of(vertices, steps_of(self.layer, vertices, place, view))
 
-    def _row_shape(self, view: View) -> tuple[int, ...]:
+    def _row_shape(self, view: Viewpoint) -> tuple[int, ...]:
         return (2, len(view.names))
 
 
@@ -214,7 +220,9 @@ class LiveTracks(LiveTable):
 
         return Tracks(_nowhere(ndim), **options)
 
-    def _rows(self, table: NDArray[Any], place: Mapping[str, Value], view: View) -> NDArray[Any]:
+    def _rows(
+        self, table: NDArray[Any], place: Mapping[str, Value], view: Viewpoint
+    ) -> NDArray[Any]:
         along = self.layer.key.along
         for column, name in enumerate(along, start=1):
             # An axis to the left of the time is none of the layer's: rows of other places go.
@@ -227,7 +235,7 @@ class LiveTracks(LiveTable):
         # napari has no tracks without a position; one that stands alone draws nothing.
         self.drawn.data = rows if len(rows) else _nowhere(len(self._view.names))
 
-    def _row_shape(self, view: View) -> tuple[int, ...]:
+    def _row_shape(self, view: Viewpoint) -> tuple[int, ...]:
         return (1 + len(view.names),)
 
 
