@@ -9,15 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from typing import TYPE_CHECKING, NoReturn
+from collections import deque
+from typing import NoReturn
 
 from coverslip.transport import Usage
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.memory import format_size
-
-if TYPE_CHECKING:
-    from coverslip.viewers.fiji.pixels import JavaPlane
 
 __all__ = ["Heap"]
 
@@ -42,6 +40,7 @@ class Heap:
         self._budget = budget
         self._limit = int(planes * _SHARE)
         self._lock = threading.Lock()
+        self._gone: deque[tuple[int, int]] = deque()
         self._bytes = 0
         self._planes = 0
         self._dropped = 0
@@ -49,9 +48,12 @@ class Heap:
 
     def admit(self, nbytes: int) -> None:
         """Raise `NoRoom` unless a plane of this size has room."""
-        if self._bytes + nbytes > self._limit:
+        with self._lock:
+            self._settle()
+            held = self._bytes
+        if held + nbytes > self._limit:
             self.refuse(
-                f"{format_size(self._bytes)} of planes fill the Java heap: start the viewer with "
+                f"{format_size(held)} of planes fill the Java heap: start the viewer with "
                 "more memory (--memory), or keep fewer planes"
             )
 
@@ -62,22 +64,26 @@ class Heap:
         self._losses.count(reason)
         raise NoRoom(reason)
 
-    def hold(self, plane: JavaPlane, nbytes: int) -> None:
-        """Count a plane until nobody has it any more."""
+    def hold(self, held: object, nbytes: int, planes: int = 1) -> None:
+        """Count a plane, or a table that is none, until nobody has it any more."""
         with self._lock:
             self._bytes += nbytes
-            self._planes += 1
+            self._planes += planes
+        # Python's collector calls it in any thread, maybe one that has the lock: it takes none.
         # At the end of the process there is nobody left to tell.
-        weakref.finalize(plane, self._let_go, nbytes).atexit = False
+        weakref.finalize(held, self._gone.append, (nbytes, planes)).atexit = False
 
-    def _let_go(self, nbytes: int) -> None:
-        with self._lock:
+    def _settle(self) -> None:
+        """Take off what nobody has any more; the lock is held."""
+        while self._gone:
+            nbytes, planes = self._gone.popleft()
             self._bytes -= nbytes
-            self._planes -= 1
+            self._planes -= planes
 
     def usage(self, dropped: int) -> Usage:
         """Return what is where; `dropped` planes left their windows by policy."""
         with self._lock:
+            self._settle()
             return Usage(
                 budget=self._budget,
                 memory=self._bytes,
