@@ -23,6 +23,7 @@ from coverslip.transport import (
     find,
     identify,
     is_alive,
+    is_serving,
     launch,
     launching_parent,
     list_connections,
@@ -196,6 +197,44 @@ def test_force_kills_at_once(launch_viewer):
     launched, connection = launch_viewer()
     stop(connection, force=True)
     assert launched.wait(DEADLINE) == -signal.SIGKILL
+
+
+GUEST = """
+import threading
+from tests.transport.{module} import {viewer}
+guest = {viewer}(guest=True, launch_id={launch_id!r})
+guest.start()
+guest.stopped.wait({patience})
+guest.close()
+threading.Event().wait(60)  # the user's own work goes on
+"""
+
+
+def start_guest(run, module, viewer):
+    launch_id = new_launch_id()
+    words = {"module": module, "viewer": viewer, "launch_id": launch_id, "patience": DEADLINE}
+    launched = run(GUEST.format(**words), env={"PYTHONPATH": str(ROOT)})
+    connection = wait_ready(launched, launch_id, DEADLINE)
+    assert is_serving(connection)
+    return launched, connection
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_guest_stops_and_the_process_that_it_is_in_goes_on(run, force):
+    launched, connection = start_guest(run, "echo_viewer", "EchoViewer")
+    stop(connection, timeout=DEADLINE, force=force)
+    assert not is_serving(connection)
+    assert list_connections() == []
+    assert launched.poll() is None
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_guest_that_does_not_stop_is_not_signalled(run, force):
+    launched, connection = start_guest(run, "stubborn_viewer", "StubbornViewer")
+    with pytest.raises(StopError, match="close it there"):
+        stop(connection, timeout=0.2, force=force)
+    assert launched.poll() is None
+    assert is_serving(connection)
 
 
 def test_stop_of_one_in_this_process(viewer):

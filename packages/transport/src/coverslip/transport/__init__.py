@@ -9,6 +9,7 @@ from coverslip.transport.client import ping, request
 from coverslip.transport.connection import (
     Connection,
     find,
+    is_serving,
     list_connections,
     log_folder,
     runtime_folder,
@@ -129,6 +130,7 @@ __all__ = [
     "find",
     "identify",
     "is_alive",
+    "is_serving",
     "is_loopback",
     "launch",
     "launching_parent",

@@ -30,6 +30,7 @@ from coverslip.transport.identity import Identity, is_alive
 __all__ = [
     "Connection",
     "find",
+    "is_serving",
     "list_connections",
     "log_folder",
     "read",
@@ -63,6 +64,9 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         Given by whoever launched it, to know it again; empty when nobody did.
     log : str or None
         Its log file.
+    guest : bool
+        It serves in a program of its user's own, which goes on when it ends: that process is
+        never signalled.
     version : int
         Of this file's format; a file of another version is left alone.
     """
@@ -74,6 +78,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     launch_id: str = ""
     log: str | None = None
+    guest: bool = False
     version: int = 1
 
     @property
@@ -179,6 +184,19 @@ def list_connections(kind: str | None = None) -> list[Connection]:
     found = [connection for path in paths if (connection := read(path)) is not None]
     chosen = [each for each in found if kind is None or each.endpoint.kind == kind]
     return sorted(chosen, key=lambda each: (each.endpoint.kind, each.endpoint.port))
+
+
+def is_serving(connection: Connection) -> bool:
+    """Whether a server is there still, as far as can be seen without asking it.
+
+    That is, its process lives. A guest ends before its process does, and so does a server in this
+    very process: their files say when.
+    """
+    if not is_alive(connection.identity):
+        return False
+    if not connection.guest and connection.pid != os.getpid():
+        return True
+    return any(each.instance == connection.instance for each in list_connections())
 
 
 def find(kind: str | None, port: int) -> Connection:

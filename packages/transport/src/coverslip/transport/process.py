@@ -27,6 +27,7 @@ from coverslip.transport.client import ping, request
 from coverslip.transport.connection import (
     FOLDER_VARIABLE,
     Connection,
+    is_serving,
     list_connections,
     log_folder,
     remove,
@@ -241,19 +242,21 @@ def stop(connection: Connection, *, timeout: float = 5.0, force: bool = False) -
     Parameters
     ----------
     connection : Connection
-        The server. Only its very process is signalled, never another with its pid; a server in
-        this process is only asked.
+        The server. Only its very process is signalled, never another with its pid; a guest, and
+        a server in this process, is only asked.
     timeout : float, default 5.0
         Seconds for each rung.
     force : bool, default False
-        Kill at once.
+        Kill at once, but for those that are only asked.
 
     Raises
     ------
     StopError
         When it is still there after the last rung.
     """
-    if not force and is_alive(connection.identity):
+    # Its process is its user's own work, or ours: to end that is nobody's here.
+    only_asked = connection.guest or connection.pid == os.getpid()
+    if (only_asked or not force) and is_serving(connection):
         deadline = time.monotonic() + timeout
         try:
             request(connection.endpoint, Shutdown(), Done, timeout=timeout)
@@ -261,7 +264,7 @@ def stop(connection: Connection, *, timeout: float = 5.0, force: bool = False) -
             logger.info("%s does not take Shutdown: %s", connection, error)
         if _wait_stopped(connection, deadline):
             return
-    if connection.pid != os.getpid():
+    if not only_asked:
         for rung in (_KILL,) if force else _RUNGS:
             if not is_alive(connection.identity):
                 break
@@ -269,7 +272,12 @@ def stop(connection: Connection, *, timeout: float = 5.0, force: bool = False) -
             _signal(connection.identity, rung)
             if _wait_stopped(connection, time.monotonic() + timeout):
                 break
-    if _is_there(connection):
+    if is_serving(connection):
+        if connection.guest:
+            raise StopError(
+                f"{connection} did not stop listening within {timeout:g} s; it is part of a "
+                "program of its user's, which is not ended from here: close it there"
+            )
         raise StopError(
             f"{connection} is still there after Shutdown, terminate and kill of {timeout:g} s "
             "each: it belongs to another user, hangs in the system, or is this very process"
@@ -277,18 +285,9 @@ def stop(connection: Connection, *, timeout: float = 5.0, force: bool = False) -
     remove(connection)
 
 
-def _is_there(connection: Connection) -> bool:
-    if not is_alive(connection.identity):
-        return False
-    if connection.pid != os.getpid():
-        return True
-    # A server in this process ends before the process does: its file says when.
-    return any(each.instance == connection.instance for each in list_connections())
-
-
 def _wait_stopped(connection: Connection, deadline: float) -> bool:
     pause = threading.Event()
-    while _is_there(connection):
+    while is_serving(connection):
         left = deadline - time.monotonic()
         if left <= 0:
             return False

@@ -71,6 +71,8 @@ class ZMQServer(Loop):
         What its launcher knows it by.
     log : path-like or None
         Its log file, for others to find.
+    guest : bool, default False
+        It serves in a program of its user's own: who stops it leaves that process alone.
     starting : bool, default False
         Begin in state "starting"; ``set_state("ready")`` when the server can show.
 
@@ -100,6 +102,7 @@ class ZMQServer(Loop):
         title: str | None = None,
         launch_id: str = "",
         log: str | os.PathLike[str] | None = None,
+        guest: bool = False,
         starting: bool = False,
     ) -> None:
         super().__init__()
@@ -110,6 +113,7 @@ class ZMQServer(Loop):
         self._host = host
         self._launch_id = launch_id
         self._log_file = None if log is None else os.fspath(log)
+        self._guest = guest
         self._state: State = "starting" if starting else "ready"
         self._detached: set[str] = set()
 
@@ -219,6 +223,7 @@ class ZMQServer(Loop):
             instance=self.instance,
             launch_id=self._launch_id,
             log=self._log_file,
+            guest=self._guest,
         )
 
     def _ping(self, request: Ping) -> Pong:

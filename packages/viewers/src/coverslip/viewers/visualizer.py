@@ -25,7 +25,7 @@ from coverslip.transport import (
     Endpoint,
     LaunchError,
     NoServer,
-    is_alive,
+    is_serving,
     request,
     stop,
 )
@@ -304,7 +304,8 @@ class StreamVisualizer:
         """Close the window and end its process: asked first, then terminated, then killed.
 
         Only the process that the connection file proves to be the viewer is
-        touched. Stopping one that does not run does nothing.
+        touched. A napari that merely listens stops to, and stays open with what it shows.
+        Stopping one that does not run does nothing.
         """
         with self._lock:
             starter = self._starter
@@ -382,7 +383,7 @@ class StreamVisualizer:
                 return None
             connection = self._connect(None, next(iter(self._candidates()), None))
             return None if connection is None else connection.endpoint
-        if not is_alive(connection.identity):
+        if not is_serving(connection):
             heir = successor(connection)
             if heir is None:
                 return None
@@ -392,7 +393,7 @@ class StreamVisualizer:
     def presence(self) -> Presence:
         """Return what is known of the viewer's process."""
         connection = self._connection
-        if connection is not None and is_alive(connection.identity):
+        if connection is not None and is_serving(connection):
             return Presence.THERE
         starter = self._starter
         if starter is not None and starter.busy:

@@ -15,7 +15,7 @@ from coverslip.transport import (
     Screenshot,
     Shutdown,
     TransportError,
-    is_alive,
+    is_serving,
     ping,
     request,
     stop,
@@ -105,7 +105,7 @@ def take_screenshot(state: ViewerState) -> bytes:
 
 def _gone(state: ViewerState) -> bool:
     if state.connection is not None:
-        return not is_alive(state.connection.identity)
+        return not is_serving(state.connection)
     try:
         ping(state.endpoint, timeout=1.0)
     except NoServer:
