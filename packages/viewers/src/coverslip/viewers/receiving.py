@@ -96,8 +96,9 @@ class ReceivingServer(ZMQServer):
 
     Parameters
     ----------
-    memory : int, optional
-        Bytes that the viewer's process may take, see `coverslip.viewers.memory`.
+    memory : int or Memory, optional
+        Bytes that the viewer's process may take, see `coverslip.viewers.memory`; or where planes
+        are held that outlast the server.
     **options
         `ZMQServer`'s.
     """
@@ -117,9 +118,12 @@ class ReceivingServer(ZMQServer):
     pads: ClassVar[bool] = False
     """Whether it can show planes of several sizes in one layer."""
 
-    def __init__(self, *, memory: int | None = None, **options: Any) -> None:
+    def __init__(self, *, memory: int | Memory | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.memory = Memory(memory, room_again=self.wake)
+        self._lent_memory = isinstance(memory, Memory)
+        self.memory = (
+            memory if isinstance(memory, Memory) else Memory(memory, room_again=self.wake)
+        )
         self._sources: dict[str, _Source] = {}
         self._ended: dict[str, int] = {}
         self._inbox = Inbox(_INBOX_BYTES)
@@ -367,9 +371,10 @@ class ReceivingServer(ZMQServer):
         return level
 
     def close(self) -> None:
-        """Stop receiving and let go of every arena and of all memory. Idempotent."""
+        """Stop receiving and let go of every arena, and of all memory of its own. Idempotent."""
         super().close()
-        self.memory.close()
+        if not self._lent_memory:
+            self.memory.close()
         for stream in list(self._sources):
             self._forget(stream)
 

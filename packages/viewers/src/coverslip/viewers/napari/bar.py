@@ -18,6 +18,7 @@ class LiveBar(QWidget):
     """What has come, which step is shown, and whether the sliders follow. GUI thread only."""
 
     follow_clicked = Signal(bool)
+    following_changed = Signal(bool)
     step_chosen = Signal(int)
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class LiveBar(QWidget):
 
     def set_following(self, following: bool) -> None:
         """Show whether the sliders follow."""
+        self.following_changed.emit(following)
         self._button.setChecked(following)
         self._button.setText(_FOLLOWING if following else _PAUSED)
         color = "#5ad469" if following else "#f0b429"
@@ -58,6 +60,11 @@ class LiveBar(QWidget):
             if following
             else f"You moved a slider: the view stays. Go to the newest plane again. ({FOLLOW_KEY})"
         )
+
+    def be_brief(self, brief: bool) -> None:
+        """Leave out what a dock says besides: what has come, and whether the sliders follow."""
+        self._words.setVisible(not brief)
+        self._button.setVisible(not brief)
 
     def offer_steps(self, names: list[str], chosen: int) -> None:
         """Offer steps to choose from, where there are any; -1 chooses none."""

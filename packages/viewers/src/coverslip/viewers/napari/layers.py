@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from coverslip.payload import Display, Layer, Value
-from coverslip.viewers.contrast import widen
+from coverslip.viewers.contrast import limits_of, widen
 from coverslip.viewers.memory import HeldPlane
 from coverslip.viewers.napari.insides import clear_extent
 from coverslip.viewers.napari.live import Limits, LiveLayer, by_name
@@ -147,6 +147,19 @@ class LiveImage(LivePlanes):
             dtype = self.layer.store.dtype
             self.image.contrast_limits_range = slider_range(dtype, self._limits)
             self.image.contrast_limits = self._limits
+
+    def reset_contrast(self, looked_at: Mapping[str, Value]) -> None:
+        """Forget the contrast that the user has set, for that of the planes in view."""
+        if self.layer.key.rgb:
+            return
+        axes, found = self.layer.store.axes, None
+        for place, plane in self.layer.store.snapshot():
+            if all(looked_at.get(name, at) == at for name, at in zip(axes, place, strict=True)):
+                asked = limits_of(np.asarray(plane), exact=found is None)
+                found = found if asked is None else widen(found, asked)
+        if found is not None:
+            self._touched, self._limits, self._applied = False, found, None
+            self.settle()
 
     def close(self) -> None:
         """Let go of the napari layer's events."""

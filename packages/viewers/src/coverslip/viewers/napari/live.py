@@ -85,6 +85,9 @@ class LiveLayer(ABC):
     def settle(self) -> None:  # noqa: B027 - as above
         """Widen the contrast to what the planes ask for, unless the user has touched it."""
 
+    def reset_contrast(self, looked_at: Mapping[str, Value]) -> None:  # noqa: B027 - as above
+        """Forget the contrast that the user has set, for that of the planes in view."""
+
     @property
     def contrast_limits(self) -> Limits | None:
         """As drawn now; None for what has none."""

@@ -61,6 +61,8 @@ class Scene:
         Where its planes are held; it is told what is in view.
     max_layers : int
         Planes for more layers than this fail.
+    waits : bool
+        The picture's corner says so while there are no layers of ours.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Scene:
         viewer: napari.Viewer,
         memory: Memory | None = None,
         max_layers: int = MAX_LAYERS,
+        *,
+        waits: bool = True,
     ) -> None:
         self.viewer = viewer
         self.max_layers = max_layers
@@ -81,7 +85,7 @@ class Scene:
         self._spacing = Spacing()
         self._backdrop: LiveLayer | None = None
         self._sliders = Sliders(viewer, self._on_scrub)
-        self._values = ValueLabels(viewer, self._sliders)
+        self._values = ValueLabels(viewer, self._sliders, _WAITING if waits else None)
         self._grown = False
         self._newest: dict[str, Value] | None = None
         self._planes = 0
@@ -95,8 +99,7 @@ class Scene:
         for event in (viewer.dims.events.current_step, viewer.dims.events.ndisplay):
             event.connect(self._hand_over)
         viewer.layers.events.removed.connect(self._on_removed)
-        text = viewer.canvas.overlays.text
-        text.visible, text.position, text.text = True, "top_left", _WAITING
+        self._values.rest()
 
     def insert(
         self, placement: Placement, pixels: NDArray[Any], origin: str, limits: Limits | None
@@ -178,6 +181,16 @@ class Scene:
         if self.projection.collisions:
             words.insert(1, f"{self.projection.collisions:,} collisions")
         self.bar.say("    ".join(words) if self._planes else "")
+
+    @property
+    def planes(self) -> int:
+        """How many planes have come since the last `clear`."""
+        return self._planes
+
+    def reset_contrast(self) -> None:
+        """Give each image the contrast that what is in view of it asks for, as it would be new."""
+        for live in self._live.values():
+            live.reset_contrast(self._sliders.looked_at)
 
     def follow(self, following: bool = True) -> None:
         """Let the sliders go to each new plane, or leave them to the user."""
@@ -394,7 +407,7 @@ class Scene:
             self._spacing.clear()
             self._sliders.grid = Grid()
             self._newest = None
-            self.viewer.canvas.overlays.text.text = _WAITING
+            self._values.rest()
 
     # ---- following --------------------------------------------------------------------
 

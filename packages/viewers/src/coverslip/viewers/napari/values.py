@@ -29,15 +29,22 @@ class ValueLabels:
         The viewer.
     sliders : Sliders
         What the viewer stands on.
+    waiting : str, optional
+        What the canvas says while there is nothing of ours; else what the user had there.
     """
 
-    def __init__(self, viewer: napari.Viewer, sliders: Sliders) -> None:
+    def __init__(
+        self, viewer: napari.Viewer, sliders: Sliders, waiting: str | None = None
+    ) -> None:
         self._viewer = viewer
         self._sliders = sliders
+        self._waiting = waiting
+        self._theirs: tuple[Any, ...] | None = None
+        """The user's own words on the canvas, while ours stand there."""
         self._dims = dims_widget(viewer)
         self._events = (viewer.dims.events.current_step, viewer.dims.events.ndisplay)
         for event in self._events:
-            event.connect(self.update)
+            event.connect(self._on_change)
 
     def update(self) -> None:
         """Write every label anew."""
@@ -50,7 +57,7 @@ class ValueLabels:
             if len(rows) != dims.ndim:
                 return
             self._write(rows[first:], dims.current_step[first:])
-        self._viewer.canvas.overlays.text.text = place_in_words(dict(self._sliders.looked_at))
+        self._say(place_in_words(dict(self._sliders.looked_at)))
 
     def _write(self, rows: Sequence[Any], steps: Sequence[int]) -> None:
         """Write the label in each row of the grid's; the rows of the picture's axes follow."""
@@ -69,10 +76,30 @@ class ValueLabels:
             # One width for all keeps the sliders' ends in line, and still while they move.
             label.setFixedWidth(min(width, self._dims.width() // 3 or width))
 
+    def rest(self) -> None:
+        """Say that there is nothing of ours."""
+        if self._waiting is not None:
+            self._say(self._waiting)
+        elif self._theirs is not None:
+            text = self._viewer.canvas.overlays.text
+            text.visible, text.position, text.text = self._theirs
+            self._theirs = None
+
+    def _say(self, words: str) -> None:
+        text = self._viewer.canvas.overlays.text
+        if self._theirs is None:
+            self._theirs = (text.visible, text.position, text.text)
+            text.visible, text.position = True, "top_left"
+        text.text = words
+
+    def _on_change(self) -> None:
+        if self._theirs is not None:
+            self.update()
+
     def close(self) -> None:
         """Let go of the viewer's events."""
         for event in self._events:
-            event.disconnect(self.update)
+            event.disconnect(self._on_change)
 
 
 def place_in_words(place: dict[str, str | int | float]) -> str:

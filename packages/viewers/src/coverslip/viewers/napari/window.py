@@ -15,7 +15,7 @@ from coverslip.viewers.memory import Memory
 from coverslip.viewers.napari.insides import main_window
 from coverslip.viewers.napari.scene import Scene
 
-__all__ = ["LiveWindow", "application"]
+__all__ = ["LiveView", "LiveWindow", "application"]
 
 _SIZE = (1400, 900)
 
@@ -28,28 +28,36 @@ def application() -> QApplication:
     return app
 
 
-class LiveWindow:
-    """One napari window and the scene in it. GUI thread only.
+class LiveView:
+    """What is ours in a napari viewer: the scene in it, and the bar below. GUI thread only.
+
+    The camera is kept on the whole picture until the user moves it, and left alone where layers of
+    his own were there first.
 
     Parameters
     ----------
-    title : str
-        The window's title.
+    viewer : napari.Viewer
+        An open viewer.
     memory : Memory, optional
         Where its planes are held.
+    waits : bool
+        The picture says that it waits for planes while there are none.
     """
 
-    def __init__(self, title: str, memory: Memory | None = None) -> None:
-        self.viewer = napari.Viewer(title=title, show_welcome_screen=False)
-        self._main = main_window(self.viewer)
-        self._main.resize(*_SIZE)
-        self.scene = Scene(self.viewer, memory)
+    def __init__(
+        self, viewer: napari.Viewer, memory: Memory | None = None, *, waits: bool = False
+    ) -> None:
+        self.viewer = viewer
+        self._main = main_window(viewer)
+        self.memory = Memory() if memory is None else memory
+        self.scene = Scene(viewer, self.memory, waits=waits)
         status = self._main.statusBar()
         assert status is not None
         # A dock of one line would be 50 pixels high, with a title bar to match.
         status.addPermanentWidget(self.scene.bar)
         self._framed: tuple[Any, ...] = ()
         self._canvas_size: tuple[int, ...] = ()
+        self._alone = not viewer.layers
         self._closed = False
 
     def paint(self) -> None:
@@ -57,12 +65,12 @@ class LiveWindow:
         had_layers = bool(self._framed)
         self.scene.paint()
         if not self.viewer.layers:
-            self._framed = ()
+            self._framed, self._alone = (), True
             return
         size = tuple(self.viewer.canvas.size)
         if not had_layers:
             self._framed = self._camera()
-        elif size != self._canvas_size and self._camera() == self._framed:
+        elif self._alone and size != self._canvas_size and self._camera() == self._framed:
             # Sliders that appear take height from the canvas. Once the user has moved the
             # camera it is his; until then the whole picture stays in view.
             self.viewer.reset_view()
@@ -90,16 +98,38 @@ class LiveWindow:
         self._main.activateWindow()
 
     def close(self) -> None:
-        """Close the window without asking. Idempotent, also after the user has closed it."""
-        if self._closed:
-            return
-        self._closed = True
-        self.scene.close()
-        try:
-            self.viewer.close()
-        except RuntimeError:  # Qt has deleted the window already
-            return
+        """Let go of the viewer; its window, and what is in it, stay. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self.scene.close()
 
     def _camera(self) -> tuple[Any, ...]:
         camera = self.viewer.scene.camera
         return (tuple(camera.center), camera.zoom, tuple(camera.angles))
+
+
+class LiveWindow(LiveView):
+    """A napari window of our own, and the scene in it. GUI thread only.
+
+    Parameters
+    ----------
+    title : str
+        The window's title.
+    memory : Memory, optional
+        Where its planes are held.
+    """
+
+    def __init__(self, title: str, memory: Memory | None = None) -> None:
+        viewer = napari.Viewer(title=title, show_welcome_screen=False)
+        main_window(viewer).resize(*_SIZE)
+        super().__init__(viewer, memory, waits=True)
+
+    def close(self) -> None:
+        """Close the window without asking. Idempotent, also after the user has closed it."""
+        if self._closed:
+            return
+        super().close()
+        try:
+            self.viewer.close()
+        except RuntimeError:  # Qt has deleted the window already
+            return

@@ -1,0 +1,90 @@
+"""A server that draws into a napari viewer, whoever that viewer's process is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from coverslip.viewers.memory import Entry
+from coverslip.viewers.server import Arrival, ViewerServer
+from coverslip.viewers.snapshot import LayerSnapshot
+
+if TYPE_CHECKING:
+    from coverslip.viewers.napari.pump import Pump
+    from coverslip.viewers.napari.window import LiveView
+
+__all__ = ["NapariServer"]
+
+
+class NapariServer(ViewerServer):
+    """Receives for one `LiveView`, which it has while there is a window. See `ViewerServer`."""
+
+    kind: ClassVar[str] = "napari"
+    default_port: ClassVar[int] = 5555
+    kinds = frozenset({"image", "labels", "points", "shapes", "tracks", "rois"})
+    pads = True
+    capabilities: tuple[str, ...] = (
+        "image",
+        "rgb",
+        "labels",
+        "points",
+        "shapes",
+        "tracks",
+        "rois",
+        "screenshot",
+        "layers",
+    )
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._live: LiveView | None = None
+        self._pump: Pump | None = None
+
+    # ---- server thread ----------------------------------------------------------------
+
+    def arrived(self) -> None:
+        """Wake the GUI."""
+        pump = self._pump
+        if pump is not None:
+            pump.wake()
+
+    # ---- GUI thread -------------------------------------------------------------------
+
+    def pump_with(self, pump: Pump | None) -> None:
+        """Have the GUI woken by this, or by nothing."""
+        self._pump = pump
+
+    def clear(self) -> None:
+        """Take away every layer of ours, as a client's `Clear` does."""
+        self._clear()
+
+    def insert(self, arrival: Arrival) -> None:
+        """Put one plane into its layer."""
+        self._shown.scene.insert(arrival.placement, arrival.pixels, arrival.origin, arrival.limits)
+
+    def drop_lost(self, lost: Entry) -> None:
+        """Take a plane whose pixels are lost out of its layer."""
+        self._shown.scene.drop_lost(lost)
+
+    def clear_layers(self) -> None:
+        """Take away every layer of ours."""
+        self._shown.scene.clear()
+
+    def take_screenshot(self) -> bytes:
+        """Return the whole window as PNG."""
+        return self._shown.screenshot()
+
+    def raise_window(self) -> None:
+        """Bring the window to the front."""
+        self._shown.bring_to_front()
+
+    def snapshot(self) -> list[LayerSnapshot]:
+        """Return what each layer of ours holds, bottom first."""
+        from coverslip.viewers.napari.snapshot import snapshot_of
+
+        return [snapshot_of(live) for live in self._shown.scene.layers()]
+
+    @property
+    def _shown(self) -> LiveView:
+        if self._live is None:
+            raise RuntimeError("the window is closed")
+        return self._live
