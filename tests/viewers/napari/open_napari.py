@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import napari
@@ -27,20 +28,21 @@ def main() -> None:
     viewer.canvas.overlays.text.visible = True
     viewer.canvas.overlays.text.text = "my own words"
     viewer.dims.set_current_step(0, 3)
-    commands = {
+    commands: dict[str, Callable[[], Any]] = {
         "listen": lambda: listen(viewer),
         "press": lambda: press(viewer, sys.stdin.readline().strip()),
         "step": lambda: viewer.dims.set_current_step(*map(int, sys.stdin.readline().split())),
         "look": lambda: look(viewer),
         "dock": lambda: viewer.window.remove_dock_widget(dock(viewer)),
-        "close": lambda: QTimer.singleShot(0, main_window(viewer).close) and None,
+        "close": lambda: QTimer.singleShot(0, main_window(viewer).close),
     }
 
     def obey() -> None:
         answer = commands[sys.stdin.readline().strip()]()
         print(json.dumps(answer), flush=True)
 
-    notifier = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Type.Read)
+    standard_input: Any = sys.stdin.fileno()  # PyQt's types know pointers only
+    notifier = QSocketNotifier(standard_input, QSocketNotifier.Type.Read)
     notifier.activated.connect(obey)
     napari.run()
     print(json.dumps("ended"), flush=True)
@@ -66,24 +68,25 @@ def press(viewer: Any, text: str) -> None:
 
 def look(viewer: Any) -> dict[str, Any]:
     mine = viewer.layers["mine"]
+    clipboard = QApplication.clipboard()
     docks = main_window(viewer).findChildren(ListenDock)
     return {
         "layers": [layer.name for layer in viewer.layers],
         "mine": {
-            "pixels": zlib.crc32(np.ascontiguousarray(mine.data)),
+            "pixels": zlib.crc32(mine.data.tobytes()),
             "contrast": [float(limit) for limit in mine.contrast_limits],
             "colormap": mine.colormap.name,
             "opacity": float(mine.opacity),
             "visible": bool(mine.visible),
             "scale": [float(each) for each in mine.scale],
         },
-        "seen": zlib.crc32(np.ascontiguousarray(mine._slice.image.raw)),
+        "seen": zlib.crc32(mine._slice.image.raw.tobytes()),
         "words": viewer.canvas.overlays.text.text,
         "steps": [int(step) for step in viewer.dims.current_step[:-2]],
         "labels": list(viewer.dims.axis_labels[:-2]),
         "ranges": [int(each.stop) for each in viewer.dims.range[:-2]],
         "dock": [each.text() for one in docks for each in one.findChildren(QLabel)],
-        "clipboard": QApplication.clipboard().text(),
+        "clipboard": "" if clipboard is None else clipboard.text(),
     }
 
 

@@ -121,9 +121,7 @@ class ReceivingServer(ZMQServer):
     def __init__(self, *, memory: int | Memory | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._lent_memory = isinstance(memory, Memory)
-        self.memory = (
-            memory if isinstance(memory, Memory) else Memory(memory, room_again=self.wake)
-        )
+        self.memory = memory if isinstance(memory, Memory) else Memory(memory, room_again=self.wake)
         self._sources: dict[str, _Source] = {}
         self._ended: dict[str, int] = {}
         self._inbox = Inbox(_INBOX_BYTES)

@@ -28,6 +28,7 @@ from coverslip.viewers.config.streaming import Keep
 from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.look import Look, Spelling, as_words
 from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers, MacroResult, RunMacro
+from coverslip.viewers.notebook import Card, Png
 from coverslip.viewers.questions import ANSWER_TIMEOUT, ask, side_by_side
 from coverslip.viewers.stream import Image, Statistics, Stream
 from coverslip.viewers.visualizer import StreamVisualizer
@@ -35,7 +36,7 @@ from coverslip.viewers.visualizer import StreamVisualizer
 __all__ = ["View"]
 
 
-class View(Annotating):
+class View(Card, Annotating):
     """Shows planes in its viewers, at most once and in order; every plane is counted.
 
     `show` and `allocate` may be called from any thread, and from a process
@@ -310,8 +311,10 @@ class View(Annotating):
 
     def screenshot(
         self, path: str | os.PathLike[str] | None = None, *, viewer: str | None = None
-    ) -> bytes:
+    ) -> Png:
         """Return the viewer's window as PNG, and write it to `path` if given.
+
+        The bytes of the file, which a notebook shows as the picture that they are.
 
         Parameters
         ----------
@@ -325,7 +328,8 @@ class View(Annotating):
         ViewerGone
             No viewer answers.
         """
-        png = side_by_side([ask(one, Screenshot(), Picture).png for one in self._chosen(viewer)])
+        windows = [ask(one, Screenshot(), Picture).png for one in self._chosen(viewer)]
+        png = Png(side_by_side(windows))
         if path is not None:
             Path(path).write_bytes(png)
         return png

@@ -149,7 +149,9 @@ class ListenDock(QWidget):
         self._memory.setText(
             f"{usage.in_memory:,}, {format_size(usage.memory)} of {format_size(usage.budget)}"
         )
-        self._disk.setText(f"{usage.on_disk:,}, {format_size(usage.disk)}" if usage.on_disk else "0")
+        self._disk.setText(
+            f"{usage.on_disk:,}, {format_size(usage.disk)}" if usage.on_disk else "0"
+        )
         self._dropped.setText(f"{usage.dropped:,}")
         self._follow.setChecked(self._scene.following)
         self._trouble.setText(facts.last_error)

@@ -1,4 +1,4 @@
-"""A napari that is open already, listening: what the plugin starts, and what any window shows of it.
+"""A napari that is open already, listening: what the plugin starts, and any window's dock shows.
 
 In a napari of the user's the server is a guest: asked to stop it stops, and napari stays open with
 all that it shows. Imports Qt at the top: whoever needs it imports this module inside a function.
@@ -101,16 +101,23 @@ class Listening(QObject):
         found = window.property(_PROPERTY)
         if isinstance(found, cls):
             return found
-        guest = cls(LiveView(viewer, Memory(room_again=lambda: guest.wake())))
+
+        def wake() -> None:
+            guest.wake()
+
+        def end() -> None:
+            guest.end()
+
+        guest = cls(LiveView(viewer, Memory(room_again=wake)))
         # Whichever comes first. Not its own method: Qt forgets those of what is deleted before.
-        window.destroyed.connect(lambda: guest.end())
+        window.destroyed.connect(end)
         application = QApplication.instance()
         if application is not None:
-            application.aboutToQuit.connect(lambda: guest.end())
+            application.aboutToQuit.connect(end)
         return guest
 
     def show_dock(self) -> None:
-        """Open the dock in a window of our own: below the layers, where it takes no picture away."""
+        """Open the dock in a window of our own: below the layers, where it hides no picture."""
         from coverslip.viewers.napari.dock import ListenDock
 
         window = self.live.viewer.window

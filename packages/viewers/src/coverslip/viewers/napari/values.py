@@ -33,9 +33,7 @@ class ValueLabels:
         What the canvas says while there is nothing of ours; else what the user had there.
     """
 
-    def __init__(
-        self, viewer: napari.Viewer, sliders: Sliders, waiting: str | None = None
-    ) -> None:
+    def __init__(self, viewer: napari.Viewer, sliders: Sliders, waiting: str | None = None) -> None:
         self._viewer = viewer
         self._sliders = sliders
         self._waiting = waiting
