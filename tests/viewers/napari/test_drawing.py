@@ -91,6 +91,20 @@ def test_steps_in_micrometres_hold_for_all_layers(window: LiveWindow, show: Show
     assert tuple(dapi.scale) == (1, 2, 0.325, 0.325)
 
 
+@pytest.mark.parametrize("unit", ["flurbs", "9**9**9**9", "m**"])
+def test_planes_in_a_unit_that_nobody_knows_are_shown_in_pixels(
+    window: LiveWindow, show: Show, unit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for channel in ("DAPI", "GFP"):
+        show(5, channel=channel, display=Display(scale={"x": 0.5, "y": 0.5}, unit=unit))
+    assert unit in caplog.text
+    for layer in window.viewer.layers:
+        assert [str(one) for one in layer.units] == ["pixel", "pixel"]
+        assert tuple(layer.scale) == (0.5, 0.5)
+    show(5, channel="Cy5", display=MICROMETRES)
+    assert str(window.viewer.layers["Channel_Cy5"].units[-1]) == "micrometer"
+
+
 def test_an_axis_that_comes_later_has_its_step(window: LiveWindow, show: Show) -> None:
     show(1, well="A1", display=MICROMETRES)
     show(as_points([[2, 2]]), kind="points", well="A1", display=MICROMETRES)

@@ -83,6 +83,32 @@ def hash_of(well: str, z: int, channel: str) -> int:
     return 1000 * len(channel) + 100 * ("A2", "A10", "B1").index(well) + z
 
 
+def test_a_layer_that_napari_refuses_leaves_nothing_behind(
+    window: LiveWindow, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show(5, well="A1")
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("no such look")
+
+    with monkeypatch.context() as patch:
+        # After the layer was inserted, and before.
+        patch.setattr(window.scene._steps, "know", refuse)
+        with pytest.raises(ValueError, match="no such look"):
+            show(6, well="A2", channel="GFP")
+        patch.setattr(window.scene._looks, "dress", refuse)
+        with pytest.raises(ValueError, match="no such look"):
+            show(6, well="A3", channel="GFP")
+    assert [layer.name for layer in window.scene.projection] == ["Image"]
+    assert [layer.name for layer in window.viewer.layers] == ["Image"]
+    assert list(window.scene.projection.axes["well"].values) == ["A1"]
+    show(7, well="A2", channel="GFP")
+    assert drawn(window, "Channel_GFP")[5, 5] == 7
+    window.scene.clear()
+    assert not window.viewer.layers
+    assert not window.scene.projection.axes.names
+
+
 def test_a_value_inserted_in_the_middle_leaves_the_eye_on_the_same_plane(
     window: LiveWindow, show: Show
 ) -> None:

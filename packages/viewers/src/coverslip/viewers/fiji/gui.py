@@ -63,18 +63,26 @@ def beside_the_gui(work: Callable[[], None]) -> None:
     """Run `work` with the GUI's loop going; main thread only.
 
     AWT has a thread of its own, so `work` runs here. On macOS the main thread is AppKit's: it
-    runs AppKit's loop, which JPype starts through PyObjC, and `work` has another.
+    runs AppKit's loop, which JPype starts through PyObjC, and `work` has another. What `work`
+    raises is raised here on either.
     """
     if not _IS_MACOS:
         work()
         return
     import jpype
 
+    ended: Future[None] = Future()
+
     def then_end() -> None:
         try:
             work()
+        except BaseException as error:  # noqa: BLE001  # the main thread's to end the process with
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
         finally:
             jpype.shutdownGuiEnvironment()
 
     # JPype calls it back in a thread of its own and blocks this one until the end.
     jpype.setupGuiEnvironment(lambda: threading.Thread(target=then_end).start())
+    ended.result()

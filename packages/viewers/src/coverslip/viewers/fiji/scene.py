@@ -74,11 +74,13 @@ class Scene:
 
     def insert(self, arrival: Arrival) -> None:
         """Put a plane into its window, or outlines over theirs; :meth:`paint` draws it."""
-        self.prune()
         placement = arrival.placement
         if placement.layer.kind in TABLES:
+            self.prune()  # they lie over any window
             self._annotate(placement, arrival.pixels, arrival.origin)
             return
+        # Its own window alone: asking Java after all of them would cost more than the plane.
+        self._forget_if_gone(placement.layer)
         change = self.projection.insert(placement, arrival.pixels, arrival.origin)
         layout = Layout.of(placement, placement.display.dimensions)
         window = self._windows.get(placement.layer)
@@ -177,12 +179,16 @@ class Scene:
 
     def prune(self) -> None:
         """Forget the windows that the user has closed or made something else of."""
-        for key, window in list(self._windows.items()):
-            if window.closed or window.theirs:
-                # Its memory is free when ImageJ lets go; the next plane opens a new window.
-                del self._windows[key]
-                self._managed = {one: by for one, by in self._managed.items() if by is not window}
-                self.projection.remove(window.layer)
+        for key in list(self._windows):
+            self._forget_if_gone(key)
+
+    def _forget_if_gone(self, key: LayerKey) -> None:
+        window = self._windows.get(key)
+        if window is not None and (window.closed or window.theirs):
+            # Its memory is free when ImageJ lets go; the next plane opens a new window.
+            del self._windows[key]
+            self._managed = {one: by for one, by in self._managed.items() if by is not window}
+            self.projection.remove(window.layer)
 
     def paint(self) -> None:
         """Draw what has changed since the last time."""

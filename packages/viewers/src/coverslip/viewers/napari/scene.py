@@ -129,7 +129,12 @@ class Scene:
         self._grown = self._grown or bool(change.grown_axes)
         live = self._live.get(placement.layer)
         if live is None:
-            live = self._add(change.layer, placement, limits)
+            try:
+                live = self._add(change.layer, placement, limits)
+            except Exception:
+                # The plane counts as failed: nothing of it may stay.
+                self._take_back(change.layer)
+                raise
         else:
             live.see(limits)
             self._grown = self._grown or live.outgrown
@@ -203,6 +208,7 @@ class Scene:
             for live in list(self._live.values()):
                 self.viewer.layers.remove(live.drawn)
             self._drop_backdrop()
+        self.projection.clear()
         self._planes = 0
         # What the user wanted to keep in view is gone.
         self.follow()
@@ -291,6 +297,20 @@ class Scene:
         if len(self._live) == self.max_layers:
             logger.warning("%s", too_many(self.max_layers, self._live))
         return live
+
+    def _take_back(self, layer: Layer) -> None:
+        """Forget a layer that napari has refused, with its plane and the place it came for."""
+        live = self._live.pop(layer.key, None)
+        if live is not None:
+            live.close()
+            if live.drawn in self.viewer.layers:
+                with self._sliders.moving():
+                    self.viewer.layers.remove(live.drawn)
+        for coordinates in tuple(layer.store):
+            self.projection.drop(layer, coordinates)
+        self.projection.remove(layer)
+        self._planes -= 1
+        self._grown = True
 
     def _make(
         self, layer: Layer, placement: Placement, limits: Limits | None

@@ -6,11 +6,15 @@ of a viewer; y and x may differ from layer to layer, as a binned image's do.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from coverslip.payload import SHORT_NAMES, Display
+from coverslip.viewers.bursts import Burst
 
 __all__ = ["Spacing"]
+
+logger = logging.getLogger(__name__)
 
 _SPACE = frozenset({"y", "x", "z", "z_index"})
 """The axes that a unit of length is of."""
@@ -24,6 +28,7 @@ class Spacing:
     def __init__(self) -> None:
         self._steps: dict[str, float] = {}
         self.unit = _PIXEL
+        self._unknown = Burst(logger, "plane(s) in a unit that napari does not know: in pixels")
 
     def learn(self, display: Display, axes: Iterable[str]) -> bool:
         """Take notice of what a plane declares; return whether the components' axes change.
@@ -44,8 +49,12 @@ class Spacing:
                 self._steps[axis] = step
                 changed = True
         if display.unit and self.unit == _PIXEL:
-            self.unit = display.unit
-            changed = True
+            known = _spelled(display.unit)
+            if known is None:
+                self._unknown.count(repr(display.unit))
+            else:
+                self.unit = known
+                changed = True
         return changed
 
     def of(
@@ -73,3 +82,16 @@ class Spacing:
         """Forget all: nothing is shown any more."""
         self._steps.clear()
         self.unit = _PIXEL
+
+
+def _spelled(unit: str) -> str | None:
+    """Return a unit as napari writes it, or None where it knows no such one."""
+    import pint
+
+    # pint evaluates what is more than a name: ``9**9**9**9`` would never end.
+    if not unit.isalpha():
+        return None
+    try:
+        return str(pint.get_application_registry().parse_units(unit))
+    except pint.UndefinedUnitError:
+        return None
