@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from coverslip.payload import kept
+from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.memory import HeldPlane, Memory, Scratch
 from tests.waiting import eventually
 
@@ -123,7 +124,7 @@ def test_neighbours_are_read_ahead(rig: Rig) -> None:
 def test_neighbours_are_few_where_there_is_little_room(rig: Rig) -> None:
     planes = [rig.hold(number) for number in range(300)]
     rig.memory.look_at([], planes[:100])
-    assert len(rig.memory._near) == 16
+    assert len(rig.memory._books.near) == 16
 
 
 def test_a_view_larger_than_the_budget_holds_nothing_up(rig: Rig) -> None:
@@ -224,6 +225,107 @@ def test_a_disk_that_gives_nothing_back_loses_the_plane_and_says_so(
     assert planes[0].load() is None
     assert "Input/output error" in planes[0].lost
     assert rig.memory.usage().dropped == 1
+
+
+def test_a_disk_that_does_not_say_what_it_has_free_loses_planes_and_says_so(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> Any:
+        raise OSError("Stale file handle")
+
+    monkeypatch.setattr("shutil.disk_usage", fail)
+    planes = [rig.hold(number) for number in range(100)]
+    settled(rig)
+    lost = [one.lost for one in planes if one.lost]
+    usage = rig.memory.usage()
+    assert usage.dropped == len(lost) > 0
+    assert usage.in_memory + usage.dropped == 100
+    assert all("Stale file handle" in reason for reason in lost)
+
+
+def test_a_read_that_runs_out_of_memory_loses_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planes = [rig.hold(number) for number in range(100)]
+    settled(rig)
+    real = rig.memory._scratch.read
+
+    def fail(*_: object) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(rig.memory._scratch, "read", fail)
+    with pytest.raises(MemoryError):
+        planes[0].load()
+    monkeypatch.setattr(rig.memory._scratch, "read", real)
+    assert not planes[0].entry.loading
+    assert not planes[0].entry.busy
+    assert is_plane(planes[0].load(), 0)
+    assert rig.memory.usage().dropped == 0
+
+
+def test_reading_ahead_goes_on_after_a_plane_that_cannot_be(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    planes = [rig.hold(number) for number in range(300)]
+    settled(rig)
+    real, calls = rig.memory._scratch.read, []
+
+    def read(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise MemoryError
+        return real(*arguments)
+
+    monkeypatch.setattr(rig.memory._scratch, "read", read)
+    rig.memory.look_at([], planes[:8])
+    eventually(lambda: all(one.in_memory for one in planes[1:8]), "the others are there")
+    assert is_plane(planes[0].load(), 0)
+    assert any("read ahead" in record.message for record in caplog.records)
+
+
+def test_a_plane_that_another_thread_reads_for_ever_is_read_here_too(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planes = [rig.hold(number) for number in range(300)]
+    settled(rig)
+    real, begun, go_on = rig.memory._scratch.read, threading.Event(), threading.Event()
+
+    def read(*arguments: Any) -> Any:
+        if threading.current_thread() is rig.memory._reader:
+            begun.set()
+            assert go_on.wait(60)
+        return real(*arguments)
+
+    monkeypatch.setattr(rig.memory._scratch, "read", read)
+    rig.memory.look_at([], planes[:1])
+    assert begun.wait(20)
+    looked: list[Any] = []
+    looking = threading.Thread(target=lambda: looked.append(planes[0].load()), daemon=True)
+    looking.start()
+    looking.join(20)
+    go_on.set()
+    assert looked
+    assert is_plane(looked[0], 0)
+    eventually(lambda: not planes[0].entry.busy, "the reader has it as well")
+    usage = rig.memory.usage()
+    assert usage.in_memory + usage.on_disk == 300
+
+
+def test_tables_count_until_nobody_has_them_and_leave_planes_a_quarter(rig: Rig) -> None:
+    tables = [np.zeros((NBYTES // 8, 1)) for _ in range(48)]
+    for table in tables:
+        rig.memory.hold_table(table)
+    del table
+    usage = rig.memory.usage()
+    assert (usage.memory, usage.in_memory) == (48 * NBYTES, 0)
+    with pytest.raises(NoRoom, match="--memory"):
+        rig.memory.hold_table(np.zeros((1, 1)))
+    assert rig.memory.usage().dropped == 1
+    rig.memory.weigh()
+    assert rig.memory._limit == BUDGET // 4
+    tables.clear()
+    assert rig.memory.usage().memory == 0
+    rig.memory.hold_table(np.zeros((1, 1)))
 
 
 def test_eight_threads_look_while_planes_come_and_go(rig: Rig) -> None:

@@ -124,6 +124,32 @@ def test_a_folder_that_cannot_be_is_a_reason(tmp_path: Path) -> None:
     assert scratch.nbytes == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder with an open file is not removed")
+def test_a_folder_that_is_removed_takes_nothing_from_the_file(tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / "scratch")
+    try:
+        planes = [noise((256, 256), "<u2", seed) for seed in range(4)]
+        regions = [scratch.write(planes[0])]
+        (tmp_path / "scratch").rmdir()
+        regions += [scratch.write(plane) for plane in planes[1:]]
+        for plane, place in zip(planes, regions, strict=True):
+            assert np.array_equal(scratch.read(place, plane.shape, plane.dtype), plane)
+    finally:
+        scratch.close()
+
+
+def test_a_disk_that_does_not_say_what_it_has_free_is_full(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("shutil.disk_usage", fail)
+    with pytest.raises(NoRoom, match="Input/output error"):
+        scratch.write(noise((64, 64), "<u2"))
+    assert scratch.nbytes == 0
+
+
 def test_a_disk_that_is_nearly_full_is_left_to_others(
     scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from coverslip.payload import ArenaReader, ArenaUnreachable, Source
+from coverslip.transport import Ping, Pong, request
 from coverslip.viewers import View
 from coverslip.viewers.stream import Image, Stream
 from coverslip.viewers.target import RemoteTarget
@@ -54,6 +55,17 @@ def test_an_endless_stream_leaves_its_viewer_as_it_was(view: View) -> None:
     (layer,) = view.layers()
     assert [plane.components["timepoint"] for plane in layer.planes] == [*range(11_950, 12_000)]
     assert layer.labels["timepoint"] == tuple(range(11_950, 12_000))
+
+
+def test_annotations_count_towards_what_a_viewer_takes(view: View) -> None:
+    view.points(np.zeros((100_000, 2)), name="spots")
+    assert view.flush(DEADLINE).complete
+    usage = request(view.visualizer.endpoint, Ping(), Pong, timeout=DEADLINE).usage
+    assert (usage.memory, usage.in_memory) == (100_000 * 2 * 8, 0)
+    view.points(np.zeros((10, 2)), name="spots")
+    assert view.flush(DEADLINE).complete
+    usage = request(view.visualizer.endpoint, Ping(), Pong, timeout=DEADLINE).usage
+    assert usage.memory == 10 * 2 * 8
 
 
 def test_a_memory_that_is_full_slows_the_stream_down_and_loses_nothing(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from coverslip.payload import Mode, Source, kept, place
+from coverslip.payload import Kind, Mode, Source, kept, place
 from coverslip.viewers.memory import Memory, Scratch
 from tests.waiting import eventually
 
@@ -49,7 +49,7 @@ class Sender:
         self.window = window
         self.memory = memory
 
-    def __call__(self, value: int, keep: int = 0, **components: Any) -> Any:
+    def __call__(self, value: int, keep: int = 0, kind: Kind = "image", **components: Any) -> Any:
         placement = place(
             Source(keep=keep),
             components,
@@ -58,13 +58,15 @@ class Sender:
             rgb=False,
             defaults={"channel": Mode.SLICE},
             own_layer=frozenset({Mode.SLICE, Mode.SEPARATE}),
+            kind=kind,
         )
         pixels = kept(SHAPE, "<u2")
         pixels[...] = value
         held: Any = self.memory.hold(
             pixels, (placement.layer, tuple(placement.coordinates.values()))
         )
-        self.window.scene.insert(placement, held, "", (0.0, 300.0))
+        limits = (0.0, 300.0) if kind == "image" else None
+        self.window.scene.insert(placement, held, "", limits)
         return held
 
 
@@ -96,6 +98,23 @@ def test_planes_on_disk_are_drawn_when_scrolled_to(
         window.viewer.dims.set_current_step(0, number)
         assert drawn(window) == number
     assert not window.scene.following
+
+
+def test_labels_on_disk_are_drawn_and_picked_when_scrolled_to(
+    window: LiveWindow, memory: Memory, send: Sender
+) -> None:
+    planes = [send(number + 1, kind="labels", z_index=number) for number in range(200)]
+    window.paint()
+    spilled(memory)
+    assert memory.usage().on_disk > 150
+    assert not planes[100].in_memory
+    (layer,) = window.viewer.layers
+    for number in (0, 100, 3, 199, 50):
+        window.viewer.dims.set_current_step(0, number)
+        assert drawn(window) == number + 1
+        assert (np.asarray(layer._slice.image.raw) == number + 1).all()
+    assert planes[50].in_memory
+    assert memory.usage().dropped == 0
 
 
 def test_what_is_in_view_and_beside_it_stays_in_memory(

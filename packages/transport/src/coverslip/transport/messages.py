@@ -175,7 +175,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     budget : int
         Bytes of memory that the server may take.
     memory, disk : int
-        Bytes that planes take in memory, and on disk.
+        Bytes that planes take in memory, annotations included, and on disk.
     in_memory, on_disk : int
         Planes in memory, and planes that are on disk alone.
     dropped : int

@@ -30,8 +30,16 @@ class Burst:
         self._lock = threading.Lock()
         self._logged, self._when = 0, -_PAUSE
 
-    def count(self, example: str) -> None:
-        """Count one, and log those since the last time if that is long ago."""
+    def count(self, example: str, *, exc_info: bool = False) -> None:
+        """Count one, and log those since the last time if that is long ago.
+
+        Parameters
+        ----------
+        example
+            What to say of this one.
+        exc_info
+            Log the traceback of the exception that is handled, too.
+        """
         with self._lock:
             self.total += 1
             now = time.monotonic()
@@ -39,5 +47,7 @@ class Burst:
                 return
             fresh, self._logged, self._when = self.total - self._logged, self.total, now
         self._logger.warning(
-            "%d %s; the last: %s (%d so far)", fresh, self._what, example, self.total
+            "%d %s; the last: %s (%d so far)",
+            *(fresh, self._what, example, self.total),
+            exc_info=exc_info,
         )

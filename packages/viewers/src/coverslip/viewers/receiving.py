@@ -259,7 +259,9 @@ class ReceivingServer(ZMQServer):
         limits = batch.source.display.contrast_limits
         if limits is None and not plane.rgb and plane.kind not in TABLES:
             limits = self.measure(placement, pixels)
-        if plane.kind not in TABLES:
+        if plane.kind in TABLES:
+            self.count_table(pixels)
+        else:
             pixels = self.take_over(placement, pixels)
         return Arrival(batch.stream, sequence, placement, pixels, plane.origin, limits)
 
@@ -326,6 +328,10 @@ class ReceivingServer(ZMQServer):
         if not lent and view.nbytes >= _COPY_BELOW:
             return view
         return view.copy()
+
+    def count_table(self, table: NDArray[Any]) -> None:
+        """Count a table's bytes until nobody has it any more; `NoRoom` where it has none."""
+        self.memory.hold_table(table)
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return memory for one plane that this viewer will keep."""

@@ -241,6 +241,11 @@ class FijiViewerServer(StandaloneServer):
         """Return what stands for a plane, which lies in the Java heap for good."""
         return pixels
 
+    def count_table(self, table: NDArray[Any]) -> None:
+        """Count a table with the planes: what is drawn of it lies in the Java heap."""
+        self._heap.admit(table.nbytes)
+        self._heap.hold(table, table.nbytes, planes=0)
+
     def measure(self, placement: Placement, pixels: NDArray[Any]) -> tuple[float, float] | None:
         """Return what contrast limits a plane asks for, in what ImageJ holds it as."""
         plane: Any = pixels

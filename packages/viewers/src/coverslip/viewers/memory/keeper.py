@@ -1,37 +1,34 @@
-"""Which planes are in memory and which on disk: least recently shown first, what is in view never.
+"""Planes in memory within a budget, and on disk beyond it: least recently shown first.
 
-States of a plane::
-
-    in memory ──> in memory and on disk ──> on disk ──> lost (disk full)
-        ^                  ^                   │
-        └──────────────────┴───── shown ───────┘
-
-A plane that came back has its copy on disk still: to evict it again costs nothing.
+What is where stands in the `Books`; here are its lock, its two threads and its limits.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict, deque
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from numpy.typing import NDArray
 
 from coverslip.transport import Usage
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.errors import NoRoom
-from coverslip.viewers.memory.budget import default_budget, resident_bytes
+from coverslip.viewers.memory.books import Books
+from coverslip.viewers.memory.budget import default_budget, format_size, resident_bytes
 from coverslip.viewers.memory.plane import Entry, HeldPlane, entries_within
 from coverslip.viewers.memory.scratch import Region, Scratch
 
 __all__ = ["Memory"]
 
 logger = logging.getLogger(__name__)
+
 _QUARTER: Final = 4
-"""Planes have at least a quarter of the budget, whatever the rest of the process takes; neighbours
-of what is in view stay in memory within a quarter of what planes have."""
+"""Planes have at least a quarter of the budget, whatever the rest of the process and annotations
+take; neighbours of what is in view stay in memory within a quarter of what planes have."""
 
 _HEADROOM_SHARE: Final = 8
 _MOST_HEADROOM: Final = 128 << 20
@@ -39,6 +36,9 @@ _MOST_HEADROOM: Final = 128 << 20
 
 _WEIGH_EVERY: Final = 32 << 20
 """Bytes of new planes between two looks at what the whole process takes."""
+
+_PATIENCE: Final = 1.0
+"""Seconds to wait for another thread that reads the same plane, before it is read here as well."""
 
 
 class Memory:
@@ -76,18 +76,9 @@ class Memory:
         self._room_again = room_again
         self._weigh = weigh
         self._changed = threading.Condition()
-        self._warm: OrderedDict[Entry, None] = OrderedDict()
-        """Planes in memory, those shown the longest ago first."""
-        self._cold: OrderedDict[Entry, None] = OrderedDict()
-        """Planes on disk alone, those that went there the longest ago first."""
-        self._disowned: deque[Entry] = deque()
-        self._in_view: frozenset[Entry] = frozenset()
-        self._near: frozenset[Entry] = frozenset()
+        self._books = Books(self._scratch)
         self._ahead: deque[Entry] = deque()
-        self._resident = 0
         self._spilling = False
-        self._lost: list[Entry] = []
-        self._dropped = 0
         self._limit = self.budget
         self._unweighed = _WEIGH_EVERY
         self._waited_for = False
@@ -95,6 +86,7 @@ class Memory:
         self._spiller: threading.Thread | None = None
         self._reader: threading.Thread | None = None
         self._losses = Burst(logger, "plane(s) were dropped, which can be shown no more")
+        self._failures = Burst(logger, "use(s) of the scratch file failed")
 
     # ---- planes in --------------------------------------------------------------------
 
@@ -111,44 +103,68 @@ class Memory:
         entry = Entry(pixels, tag)
         plane = HeldPlane(self, entry)
         with self._changed:
-            self._bury()
-            self._warm[entry] = None
-            self._resident += entry.nbytes
-            self._unweighed += entry.nbytes
-            if self._unweighed >= _WEIGH_EVERY:
-                self._weigh_process()
-            self._spill_if_due()
+            self._books.bury()
+            self._books.add(entry)
+            self._grow(entry.nbytes)
         return plane
+
+    def hold_table(self, table: NDArray[Any]) -> None:
+        """Count a table of annotations, which stays in memory, until nobody has it any more.
+
+        Raises
+        ------
+        NoRoom
+            Tables would take more than three quarters of the budget.
+        """
+        with self._changed:
+            self._books.bury()
+            if self._books.tables + table.nbytes <= self.budget - self.budget // _QUARTER:
+                self._books.tables += table.nbytes
+                # At the end of the process there is nobody left to tell.
+                gone = self._books.tables_gone.append
+                weakref.finalize(table, gone, table.nbytes).atexit = False
+                self._grow(table.nbytes)
+                return
+        self._refuse_table()
+
+    def _refuse_table(self) -> NoReturn:
+        reason = (
+            f"{format_size(self._books.tables)} of annotations are held, and a quarter of the "
+            "memory is for planes: start the viewer with more memory (--memory)"
+        )
+        self.drop()
+        self._losses.count(reason)
+        raise NoRoom(reason)
 
     @property
     def has_room(self) -> bool:
         """Whether more planes may come."""
-        if self._resident < self._limit:
+        if self._books.resident < self._limit:
             return True
         with self._changed:
-            self._bury()
+            self._books.bury()
             # What is in view may be more than all the room; it must not hold up the rest for good.
-            movable = self._spilling or self._victim() is not None
-            self._waited_for = self._resident >= self._limit and movable
+            movable = self._spilling or self._books.victim() is not None
+            self._waited_for = self._books.resident >= self._limit and movable
             return not self._waited_for
 
     def weigh(self) -> None:
         """Look at what the whole process takes; to be called about once a second."""
         with self._changed:
-            self._bury()
+            self._books.bury()
             self._weigh_process()
             self._spill_if_due()
 
     def disown(self, entry: Entry) -> None:
         """Note that nobody has a plane any more; takes no lock."""
-        self._disowned.append(entry)
+        self._books.disowned.append(entry)
 
     # ---- planes in view ---------------------------------------------------------------
 
     @property
     def tight(self) -> bool:
         """Whether it matters what is in view: some planes are on disk, or soon will be."""
-        return bool(self._cold) or 2 * self._resident > self._limit
+        return bool(self._books.cold) or 2 * self._books.resident > self._limit
 
     def look_at(self, in_view: Iterable[HeldPlane], near: Iterable[HeldPlane] = ()) -> None:
         """Say what is in view, which stays in memory, and what may be next, which is read ahead.
@@ -163,10 +179,10 @@ class Memory:
         shown = frozenset(plane.entry for plane in in_view)
         close = entries_within(near, self._limit // _QUARTER)
         with self._changed:
-            self._in_view, self._near = shown, frozenset(close)
+            self._books.in_view, self._books.near = shown, frozenset(close)
             for entry in (*reversed(close), *shown):
-                self._touch(entry)
-            self._ahead = deque(entry for entry in close if entry in self._cold)
+                self._books.touch(entry)
+            self._ahead = deque(entry for entry in close if entry in self._books.cold)
             if self._ahead and self._reader is None and not self._closed:
                 self._reader = _started(self._read_ahead, "reader")
             self._changed.notify_all()
@@ -185,57 +201,48 @@ class Memory:
         if pixels is not None and not (keep and self.tight):
             return pixels
         with self._changed:
-            while entry.loading:
-                self._changed.wait()
+            # Not for ever: a disk may hold up that thread, and this one may be the GUI's.
+            self._changed.wait_for(lambda: not entry.loading, _PATIENCE)
             if keep:
-                self._touch(entry)
+                self._books.touch(entry)
             if entry.pixels is not None or not entry.regions:
                 return entry.pixels
             entry.busy += 1
-            entry.loading = keep
+            entry.loading = entry.loading or keep
             regions = entry.regions
         pixels, reason = None, ""
         try:
             pixels = self._scratch.read(regions, entry.shape, entry.dtype)
         except (OSError, RuntimeError, ValueError) as error:
             reason = f"the scratch file cannot be read: {error}"
-        with self._changed:
-            self._leave(entry)
-            if keep:
-                entry.loading = False
-                self._changed.notify_all()
-            if reason and entry in self._cold and not self._closed:
-                self._lose(entry, reason)
-            elif keep and entry in self._cold:
-                del self._cold[entry]
-                self._warm[entry] = None
-                entry.pixels = pixels
-                self._resident += entry.nbytes
-                self._spill_if_due()
+        finally:
+            # Whatever else went wrong, as no memory: it is on disk still, for the next who asks.
+            with self._changed:
+                self._end_read(entry, pixels, reason, keep=keep)
         return pixels
 
     def usage(self) -> Usage:
         """Return what is where."""
         with self._changed:
-            self._bury()
+            self._books.bury()
             return Usage(
                 budget=self.budget,
-                memory=self._resident,
+                memory=self._books.resident + self._books.tables,
                 disk=self._scratch.nbytes,
-                in_memory=len(self._warm),
-                on_disk=len(self._cold),
-                dropped=self._dropped,
+                in_memory=len(self._books.warm),
+                on_disk=len(self._books.cold),
+                dropped=self._books.dropped,
             )
 
     def drop(self, planes: int = 1) -> None:
         """Count planes that their owner lets go of by policy."""
         with self._changed:
-            self._dropped += planes
+            self._books.dropped += planes
 
     def take_lost(self) -> list[Entry]:
         """Return the planes that were lost since the last time; their tags say whose they were."""
         with self._changed:
-            lost, self._lost = self._lost, []
+            lost, self._books.lost = self._books.lost, []
         return lost
 
     def close(self) -> None:
@@ -250,66 +257,42 @@ class Memory:
 
     # ---- the lock is held from here on ------------------------------------------------
 
-    def _bury(self) -> None:
-        """Take the planes that nobody has any more out of the books."""
-        while self._disowned:
-            entry = self._disowned.popleft()
-            entry.unwanted, entry.pixels = True, None
-            if entry in self._warm:
-                del self._warm[entry]
-                self._resident -= entry.nbytes
-            self._cold.pop(entry, None)
-            if not entry.busy:
-                self._free(entry)
-
-    def _free(self, entry: Entry) -> None:
-        regions, entry.regions = entry.regions, ()
-        self._scratch.free(regions)
-
-    def _leave(self, entry: Entry) -> None:
-        """End a use of a plane's place on disk."""
-        self._bury()
-        entry.busy -= 1
-        if entry.unwanted and not entry.busy:
-            self._free(entry)
-
-    def _touch(self, entry: Entry) -> None:
-        entry.touched += 1
-        if entry in self._warm:
-            self._warm.move_to_end(entry)
-
-    def _victim(self) -> Entry | None:
-        """Return the plane in memory that was shown the longest ago and is not in view."""
-        return next((entry for entry in self._warm if self._out_of_view(entry)), None)
-
-    def _out_of_view(self, entry: Entry) -> bool:
-        return not entry.busy and entry not in self._in_view and entry not in self._near
+    def _grow(self, nbytes: int) -> None:
+        """See to it that so many bytes more have room."""
+        self._unweighed += nbytes
+        if self._unweighed >= _WEIGH_EVERY:
+            self._weigh_process()
+        self._spill_if_due()
 
     def _lose(self, entry: Entry, reason: str) -> None:
-        entry.reason, entry.pixels = reason, None
-        if entry in self._warm:
-            del self._warm[entry]
-            self._resident -= entry.nbytes
-        self._cold.pop(entry, None)
-        self._free(entry)
-        self._lost.append(entry)
-        self._dropped += 1
+        self._books.lose(entry, reason)
         self._losses.count(reason)
 
-    def _evict(self, entry: Entry) -> None:
-        del self._warm[entry]
-        self._cold[entry] = None
-        self._resident -= entry.nbytes
-        entry.pixels = None
+    def _end_read(
+        self, entry: Entry, pixels: NDArray[Any] | None, reason: str, *, keep: bool
+    ) -> None:
+        self._books.leave(entry)
+        if keep:
+            entry.loading = False
+            self._changed.notify_all()
+        if entry not in self._books.cold:
+            return
+        if reason and not self._closed:
+            self._lose(entry, reason)
+        elif keep and pixels is not None:
+            self._books.restore(entry, pixels)
+            self._spill_if_due()
 
     def _weigh_process(self) -> None:
         self._unweighed = 0
-        others = max(0, self._weigh() - self._resident)
+        others = max(0, self._weigh() - self._books.resident)
         self._limit = max(self.budget // _QUARTER, self.budget - others)
 
     @property
     def _due(self) -> bool:
-        return self._resident > self._limit - min(_MOST_HEADROOM, self._limit // _HEADROOM_SHARE)
+        return self._books.resident > self._limit - min(
+            _MOST_HEADROOM, self._limit // _HEADROOM_SHARE
+        )
 
     def _spill_if_due(self) -> None:
         if not self._due or self._closed:
@@ -326,7 +309,7 @@ class Memory:
             self._move_out(entry)
             with self._changed:
                 self._spilling = False
-                told = self._waited_for and self._resident < self._limit
+                told = self._waited_for and self._books.resident < self._limit
                 self._waited_for = self._waited_for and not told
             if told:
                 self._room_again()
@@ -335,8 +318,8 @@ class Memory:
         """Wait until a plane is to go; None at the end."""
         with self._changed:
             while not self._closed:
-                self._bury()
-                entry = self._victim() if self._due else None
+                self._books.bury()
+                entry = self._books.victim() if self._due else None
                 if entry is not None:
                     self._spilling = True
                     return entry
@@ -349,7 +332,7 @@ class Memory:
             if pixels is None:  # nobody has it any more
                 return
             if entry.regions:
-                self._evict(entry)
+                self._books.evict(entry)
                 return
             entry.busy += 1
         regions: tuple[Region, ...] = ()
@@ -358,25 +341,25 @@ class Memory:
             regions = self._scratch.write(pixels, self._drop_coldest)
         except NoRoom as error:
             reason = str(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the burst logs it
             # This plane's end, not the thread's: others may be written yet.
-            logger.exception("writing a plane to disk")
             reason = f"it cannot be written to disk: {type(error).__name__}: {error}"
+            self._failures.count(reason, exc_info=True)
         with self._changed:
             entry.regions = regions
-            self._leave(entry)
-            if entry not in self._warm:
+            self._books.leave(entry)
+            if entry not in self._books.warm:
                 return
             if reason:
                 self._lose(entry, reason)
             elif entry.touched == touched:
-                self._evict(entry)
+                self._books.evict(entry)
 
     def _drop_coldest(self, reason: str) -> bool:
         """Lose the plane that has been on disk alone for the longest; False if there is none."""
         with self._changed:
-            self._bury()
-            entry = next((entry for entry in self._cold if self._out_of_view(entry)), None)
+            self._books.bury()
+            entry = self._books.coldest()
             if entry is not None:
                 self._lose(entry, reason)
             return entry is not None
@@ -390,7 +373,12 @@ class Memory:
                 if self._closed:
                     return
                 entry = self._ahead.popleft()
-            self.read(entry, keep=True)
+            try:
+                self.read(entry, keep=True)
+            except Exception as error:  # noqa: BLE001  # the burst logs it
+                # Of this plane, which is read again when it is shown; the others are read ahead.
+                reason = f"a plane cannot be read ahead: {type(error).__name__}: {error}"
+                self._failures.count(reason, exc_info=True)
 
 
 def _started(work: Callable[[], None], name: str) -> threading.Thread:

@@ -185,7 +185,7 @@ class Scratch:
             if offset is None and self._space.merge():
                 offset = self._space.take(size)
             if offset is None:
-                _leave_spare(size, self._folder or scratch_folder())
+                _leave_spare(size, file, self._folder or scratch_folder())
                 offset = self._space.extend(size)
             if offset is None:
                 raise NoRoom(f"the scratch file is longer than {_LIMIT} bytes")
@@ -235,9 +235,13 @@ class Scratch:
             raise NoRoom(f"the scratch file cannot be written: {error}") from error
 
 
-def _leave_spare(size: int, folder: Path) -> None:
+def _leave_spare(size: int, file: IO[bytes], folder: Path) -> None:
     """Raise `NoRoom` where `size` bytes more would leave too little for others."""
-    disk = shutil.disk_usage(folder)
+    try:
+        # Of the file, where the system can be asked that: it outlives a folder that is removed.
+        disk = shutil.disk_usage(file.fileno() if hasattr(os, "statvfs") else folder)
+    except OSError as error:
+        raise NoRoom(f"the disk of {folder} does not say what it has free: {error}") from error
     spare = min(_SPARE, disk.total // _SPARE_SHARE)
     if disk.free - size < spare:
         raise NoRoom(
