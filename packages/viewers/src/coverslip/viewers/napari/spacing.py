@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from coverslip.payload import SHORT_NAMES, Display
 from coverslip.viewers.bursts import Burst
@@ -49,11 +50,11 @@ class Spacing:
                 self._steps[axis] = step
                 changed = True
         if display.unit and self.unit == _PIXEL:
-            known = _spelled(display.unit)
-            if known is None:
+            unit = _spelled(display.unit)
+            if unit is None:
                 self._unknown.count(repr(display.unit))
             else:
-                self.unit = known
+                self.unit = unit
                 changed = True
         return changed
 
@@ -88,10 +89,11 @@ def _spelled(unit: str) -> str | None:
     """Return a unit as napari writes it, or None where it knows no such one."""
     import pint
 
+    units: Any = pint.get_application_registry()  # type: ignore[no-untyped-call]  # pint's own gap
     # pint evaluates what is more than a name: ``9**9**9**9`` would never end.
     if not unit.isalpha():
         return None
     try:
-        return str(pint.get_application_registry().parse_units(unit))
+        return str(units.parse_units(unit))
     except pint.UndefinedUnitError:
         return None
