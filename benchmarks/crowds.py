@@ -24,9 +24,9 @@ from tests.faults.intruders import intruding
 from benchmarks.receiver import Receiver
 from coverslip.payload import Source
 from coverslip.transport import Counts, Endpoint, Flush, Report, Status, request
+from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.server import Arrival
 from coverslip.viewers.stream import Image, Stream
-from coverslip.viewers.target import RemoteTarget
 
 _EDGE = 1024
 _PLANES = 1500
@@ -79,7 +79,7 @@ def receiver(kind: type[Receiver] = Receiver) -> Iterator[Endpoint]:
 def produce(url: str, planes: int, go: Any = None, done: Any = None) -> float:
     """Send planes as fast as they are taken; return planes a second until all are shown."""
     pixels = np.ones((_EDGE, _EDGE), np.uint16)
-    stream = Stream([RemoteTarget(Endpoint.from_url(url))])
+    stream = Stream([RemoteVisualizer(Endpoint.from_url(url))])
     _warm(stream, pixels)
     if go is not None:
         done.put(0.0)
@@ -106,7 +106,7 @@ def _warm(stream: Stream, pixels: Any) -> None:
 def beside(fast: Endpoint, slow: Endpoint | None = None) -> float:
     """Return the planes a second that a fast viewer gets, alone or beside a slow one."""
     pixels = np.ones((_EDGE, _EDGE), np.uint16)
-    stream = Stream([RemoteTarget(each) for each in (fast, slow) if each is not None])
+    stream = Stream([RemoteVisualizer(each) for each in (fast, slow) if each is not None])
     _warm(stream, pixels)
     began = time.monotonic()
     for number in range(_PLANES):

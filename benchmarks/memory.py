@@ -22,8 +22,8 @@ from rich.table import Table
 from benchmarks.scratch_formats import PLATES, plate_planes
 from coverslip.transport import Endpoint
 from coverslip.viewers.memory import default_budget, scratch_folder
+from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.stream import Image, Stream
-from coverslip.viewers.target import RemoteTarget
 
 __all__ = ["endless_table", "flood_table"]
 
@@ -149,7 +149,7 @@ def flood_table(console: Console, total: int, budget: int) -> None:
     sources = pictures()
     with napari(budget) as (pipe, endpoint, watch):
         before = psutil.Process(watch.pid).memory_info().rss
-        stream = Stream([RemoteTarget(endpoint)], budget=STREAM_BUDGET, limit=60.0)
+        stream = Stream([RemoteVisualizer(endpoint)], budget=STREAM_BUDGET, limit=60.0)
         began = time.monotonic()
         for number in range(count):
             pixels = stream.allocate((EDGE, EDGE), np.uint16)
@@ -212,7 +212,7 @@ def endless_table(console: Console, planes: int = HOUR) -> None:
     for heading in ("after", "resident MiB", "descriptors", "threads"):
         table.add_column(heading, justify="right")
     with napari(min(GIB, default_budget())) as (pipe, endpoint, watch):
-        stream = Stream([RemoteTarget(endpoint)], budget=STREAM_BUDGET, limit=60.0)
+        stream = Stream([RemoteVisualizer(endpoint)], budget=STREAM_BUDGET, limit=60.0)
         began = time.monotonic()
         for start in range(0, planes, chunk):
             for number in range(start, start + chunk):

@@ -100,10 +100,10 @@ def _stream(line: str, what: str) -> None:
     """Be the pipeline: warm up, then send for some seconds, as fast as it goes."""
     from coverslip.payload import Source
     from coverslip.transport import Endpoint
+    from coverslip.viewers.remote import RemoteVisualizer
     from coverslip.viewers.stream import Image, Stream
-    from coverslip.viewers.target import RemoteTarget
 
-    stream = Stream([RemoteTarget(Endpoint.from_url(line))], budget=BUDGET)
+    stream = Stream([RemoteVisualizer(Endpoint.from_url(line))], budget=BUDGET)
     planes = _planes(what)
 
     def send(seconds: float) -> tuple[int, int, float]:

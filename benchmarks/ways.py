@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from benchmarks import receiver
 from coverslip.payload import Source, kept
 from coverslip.transport import Endpoint
+from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.stream import Image, Stream
-from coverslip.viewers.target import RemoteTarget
 
 __all__ = [
     "Settled",
@@ -251,7 +251,7 @@ class _Ours(Way):
     def __init__(self, edge: int, pipe: Connection) -> None:
         super().__init__(edge)
         self._pipe = pipe
-        self.stream = Stream([RemoteTarget(Endpoint.from_url(_receive(pipe)))], limit=60.0)
+        self.stream = Stream([RemoteVisualizer(Endpoint.from_url(_receive(pipe)))], limit=60.0)
         self._whose = Source()
 
     def show(self, plane: NDArray[Any], sent: int) -> None:

@@ -20,8 +20,8 @@ from coverslip.transport import (
     encode,
 )
 from coverslip.viewers.messages import DescribeLayers
+from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.stream import Image, Stream
-from coverslip.viewers.target import RemoteTarget
 from tests.faults.case import picture
 from tests.viewers.headless import HeadlessServer
 
@@ -60,7 +60,7 @@ def record_data() -> list[list[bytes]]:
 
             ticker = threading.Thread(target=tick)
             ticker.start()
-            stream = Stream([RemoteTarget(server.connection.endpoint)], budget=16 << 20)
+            stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=16 << 20)
             _send(stream)
             stream.close(30)
             done.set()

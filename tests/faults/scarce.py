@@ -21,8 +21,8 @@ import msgspec
 from coverslip.payload import ArenaFull, segment
 from coverslip.transport import TransportError
 from coverslip.viewers import View
+from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.stream import Stream
-from coverslip.viewers.target import RemoteTarget
 from tests.faults.case import LIMIT, Case, compute, picture, settled_at
 from tests.viewers.headless import HeadlessServer, HeadlessVisualizer, serving
 from tests.waiting import eventually
@@ -50,7 +50,7 @@ def without_shared_memory(folder: Path, give: Callable[[], object]) -> dict[str,
     case = Case()
     with serving() as server:
         inline = count_inline(server)
-        stream = Stream([RemoteTarget(server.connection.endpoint)], limit=LIMIT)
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)], limit=LIMIT)
         view = View(HeadlessVisualizer(port=1), stream)
         eventually(lambda: view.statistics().state == ("live",), "it attached")
         planes = [picture(number, EDGE) for number in range(4)]

@@ -14,8 +14,8 @@ from coverslip.payload import Source
 from coverslip.transport import Endpoint, Report, Status, request
 from coverslip.viewers.economy import Economy
 from coverslip.viewers.messages import DescribeLayers, Layers
+from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.stream import Image, Stream
-from coverslip.viewers.target import RemoteTarget
 
 DEADLINE = 30.0
 BUDGET = 8 << 20
@@ -32,7 +32,7 @@ class Convinced(Economy):
 @pytest.fixture
 def stream(contained: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stream]:
     monkeypatch.setattr("coverslip.viewers.inline.Economy", Convinced)
-    made = Stream([RemoteTarget(contained)], budget=BUDGET)
+    made = Stream([RemoteVisualizer(contained)], budget=BUDGET)
     yield made
     made.close(0)
 
@@ -103,7 +103,7 @@ def test_a_viewer_that_cannot_unpack_is_sent_planes_as_they_are(
 ) -> None:
     monkeypatch.setattr("coverslip.viewers.inline.Economy", Convinced)
     monkeypatch.setattr("coverslip.viewers.inline.CODEC", "another")
-    with_another = Stream([RemoteTarget(contained)])
+    with_another = Stream([RemoteVisualizer(contained)])
     show(with_another, camera(1), camera(2))
     assert with_another.flush(DEADLINE) == (2, 2, 0, 0)
     assert with_another.statistics().compressed == 0

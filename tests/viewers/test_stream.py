@@ -42,8 +42,8 @@ from coverslip.transport import (
 )
 from coverslip.viewers import StreamClosed, View, ViewerGone
 from coverslip.viewers.messages import DescribeLayers, Layers
+from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.stream import Image, Stream
-from coverslip.viewers.target import RemoteTarget
 from tests.viewers.headless import PNG, HeadlessServer, HeadlessVisualizer, serving
 from tests.waiting import DEADLINE, eventually
 
@@ -60,7 +60,7 @@ def server(runtime_folder: Path, free_port: Callable[[], int]) -> Iterator[Headl
 
 @pytest.fixture
 def stream(server: HeadlessServer) -> Iterator[Stream]:
-    made = Stream([RemoteTarget(server.connection.endpoint)])
+    made = Stream([RemoteVisualizer(server.connection.endpoint)])
     yield made
     made.close(0)
 
@@ -130,7 +130,7 @@ class TestDelivery:
         assert held.dtype.byteorder in "=|<"
 
     def test_a_batch_larger_than_the_arena_goes_through_it(self, server: HeadlessServer) -> None:
-        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=200_000)
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=200_000)
         stream.send([Image({"z_index": z}, plane(z)) for z in range(200)], Source())
         assert stream.close(DEADLINE) == (200, 200, 0, 0)
         (layer,) = server.projection
@@ -147,7 +147,7 @@ class TestDelivery:
     def test_a_plane_larger_than_the_budget_fails_and_the_next_is_shown(
         self, server: HeadlessServer
     ) -> None:
-        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=20_000)
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=20_000)
         send(stream, plane(1, edge=512))
         send(stream, plane(1, edge=64))
         assert stream.close(DEADLINE) == (2, 1, 0, 1)
@@ -211,7 +211,7 @@ class TestDelivery:
         self, server: HeadlessServer
     ) -> None:
         server.slow = 0.002
-        stream = Stream([RemoteTarget(server.connection.endpoint)])
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)])
         done = threading.Event()
 
         def work() -> None:
@@ -282,7 +282,7 @@ class TestDelivery:
         self, server: HeadlessServer
     ) -> None:
         server.slow = 0.05
-        stream = Stream([RemoteTarget(server.connection.endpoint)])
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)])
         eventually(lambda: stream.statistics().state == ("live",), "it attached")
         for number in range(50):
             send(stream, plane(number), n=number)
@@ -303,7 +303,7 @@ class TestDelivery:
         self, server: HeadlessServer
     ) -> None:
         server.slow = 0.02
-        stream = Stream([RemoteTarget(server.connection.endpoint)])
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)])
         eventually(lambda: stream.statistics().state == ("live",), "it attached")
         name, holdings = stream.id, stream._holdings
         for number in range(50):
@@ -316,7 +316,7 @@ class TestDelivery:
         self, runtime_folder: Path, free_port: Callable[[], int]
     ) -> None:
         with serving(port=free_port()) as one, serving(port=free_port()) as two:
-            targets = [RemoteTarget(each.connection.endpoint) for each in (one, two)]
+            targets = [RemoteVisualizer(each.connection.endpoint) for each in (one, two)]
             stream = Stream(targets)
             for number in range(30):
                 send(stream, plane(number), z_index=number)
@@ -329,7 +329,7 @@ class TestDelivery:
 )
 class TestInline:
     def test_pixels_travel_in_the_message_and_are_the_same(self, contained: Endpoint) -> None:
-        stream = Stream([RemoteTarget(contained)])
+        stream = Stream([RemoteVisualizer(contained)])
         sent = {number: plane(number, edge) for number, edge in enumerate((8, 64, 512, 2048))}
         stream.send([Image({"n": number}, pixels) for number, pixels in sent.items()], Source())
         assert stream.flush(DEADLINE) == (4, 4, 0, 0)
@@ -340,7 +340,7 @@ class TestInline:
         stream.close()
 
     def test_what_is_under_way_stays_within_the_budget(self, contained: Endpoint) -> None:
-        stream = Stream([RemoteTarget(contained)], budget=1 << 20)
+        stream = Stream([RemoteVisualizer(contained)], budget=1 << 20)
         for number in range(100):
             send(stream, plane(number, edge=256), n=number)
             assert stream.statistics().bytes_in_flight <= 1 << 20
@@ -405,14 +405,14 @@ class TestAllocate:
         assert stream.flush(DEADLINE) == (2, 2, 0, 0)
 
     def test_an_array_that_is_never_shown_gives_its_slot_back(self, server: HeadlessServer) -> None:
-        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=200_000, limit=0.2)
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=200_000, limit=0.2)
         for _ in range(100):
             stream.allocate((256, 256), np.uint16)
         send(stream, plane(1))
         assert stream.close(DEADLINE).shown == 1
 
     def test_without_room_it_is_ordinary_memory(self, server: HeadlessServer) -> None:
-        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=20_000, limit=0.1)
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=20_000, limit=0.1)
         out = stream.allocate((1024, 1024), np.uint16)
         assert out.shape == (1024, 1024)
         out[...] = 1
@@ -532,7 +532,7 @@ class TestFaults:
 
 class TestEnds:
     def test_two_close_while_eight_send(self, server: HeadlessServer) -> None:
-        stream = Stream([RemoteTarget(server.connection.endpoint)])
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)])
 
         def work(thread: int) -> None:
             with contextlib.suppress(StreamClosed):
@@ -553,7 +553,7 @@ class TestEnds:
         self, server: HeadlessServer
     ) -> None:
         # The collector runs wherever it likes, also in the middle of the stream's own courier.
-        stream = Stream([RemoteTarget(server.connection.endpoint)])
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)])
         name, arena = stream.id, stream._arena
         for number in range(20):
             send(stream, plane(number), n=number)
@@ -589,7 +589,7 @@ class TestEnds:
 class TestBackPressure:
     def test_a_slow_viewer_is_waited_for(self, server: HeadlessServer) -> None:
         server.slow = 0.005
-        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=100_000)
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=100_000)
         for number in range(100):
             send(stream, plane(number, edge=128), z_index=number)
         assert stream.close(DEADLINE) == (100, 100, 0, 0)
@@ -600,7 +600,7 @@ class TestBackPressure:
         with HeadlessServer(port=free_port()) as server:
             connection = server.bind()
             server.start()
-            stream = Stream([RemoteTarget(connection.endpoint)], budget=100_000, limit=0.3)
+            stream = Stream([RemoteVisualizer(connection.endpoint)], budget=100_000, limit=0.3)
             eventually(lambda: stream.statistics().state == ("live",), "it attached")
             # It goes on serving requests, but its data socket is not read.
             server.accepts_data = lambda: False  # type: ignore[method-assign]

@@ -15,7 +15,8 @@ import tifffile
 
 from coverslip.payload import Value
 from coverslip.transport import list_connections
-from coverslip.viewers.cli import servers, settle, window
+from coverslip.viewers import settle
+from coverslip.viewers.cli import servers, window
 from coverslip.viewers.plates import contents
 from coverslip.viewers.plates.stored import StoredImage
 from coverslip.viewers.plates.tiff import read_images

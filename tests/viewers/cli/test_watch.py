@@ -210,7 +210,7 @@ def test_a_file_that_never_becomes_one_is_named(
     assert f"{name(2)}: this is no TIFF file" in done.err
     assert f"{name(3)}: the file is empty" in done.err
     assert f"{name(4)}: dtype complex64 cannot be shown" in done.err
-    assert "1 files not shown: no parser reads names such as overview.tif" in done.err
+    assert "1 file not shown: no parser reads names such as overview.tif" in done.err
 
 
 def test_names_that_nobody_reads_so_far(command: Command, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -118,8 +119,8 @@ def test_chosen_wells_go_to_the_chosen_viewer(
         assert window.browser.send.text() == "Send 8 files"
         qtbot.mouseClick(window.browser.send, Qt.MouseButton.LeftButton)
         until(qtbot, lambda: shown(server) == 8)
-        wells = {key.components for key in (layer.key for layer in server.projection)}
-        assert wells
+        planes = [plane for layer in server.snapshot() for plane in layer.planes]
+        assert Counter(place["well"] for place, _ in planes) == {"A02": 4, "B10": 4}
         until(qtbot, lambda: "8 of 8 planes shown" in message(window))
 
 
@@ -146,7 +147,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_are_shown(
         until(qtbot, lambda: window.table.rowCount() == 1)
         window.table.files_dropped.emit(window.table.state(0), [folder])
         until(qtbot, lambda: shown(server) == 11)
-        until(qtbot, lambda: "11 of 11 planes shown; 1 files could not be read" in message(window))
+        until(qtbot, lambda: "11 of 11 planes shown; 1 file could not be read: " in message(window))
 
 
 def test_a_folder_of_nothing_is_told(window: ManagerWindow, tmp_path: Path, qtbot: QtBot) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coverslip.transport import AddressError, stop
+from coverslip.transport import AddressError, TransportError, stop
 from coverslip.viewers import View
 from coverslip.viewers.manager.deeds import ask_to_end, kill
-from coverslip.viewers.manager.roster import Health, Roster, ViewerState
+from coverslip.viewers.roster import Health, Roster, ViewerState
 from tests.viewers.headless import HeadlessVisualizer, serving
 
 pytest.importorskip("PyQt6")
@@ -119,7 +119,7 @@ def test_what_is_no_line_is_refused(roster: Roster) -> None:
 def test_a_viewer_elsewhere_is_never_killed_from_here(roster: Roster) -> None:
     with serving() as server:
         state = only(roster.look())._replace(connection=None)
-        with pytest.raises(Exception, match="only be asked"):
+        with pytest.raises(TransportError, match="only be asked"):
             kill(state)
         assert not server.stopped.is_set()
         stop(server.connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 pytest.importorskip("PyQt6")
 
+from PyQt6 import sip
 from PyQt6.QtCore import QItemSelectionModel, QMimeData, QModelIndex, QSettings, Qt, QUrl
 from PyQt6.QtGui import QAction
 from PyQt6.QtTest import QAbstractItemModelTester
@@ -19,12 +21,13 @@ from PyQt6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from coverslip.viewers import View
+from coverslip.viewers.manager import window as manager_window
 from coverslip.viewers.manager.log import LogView
-from coverslip.viewers.manager.roster import Health, ViewerState
 from coverslip.viewers.manager.table import Column, ViewerTable
 from coverslip.viewers.manager.window import ManagerWindow
+from coverslip.viewers.roster import Health, ViewerState
 from tests.viewers.headless import PNG, HeadlessServer, HeadlessVisualizer, serving
-from tests.viewers.manager.looking import message, until
+from tests.viewers.manager.looking import SOON, message, until
 
 pytestmark = pytest.mark.gui
 
@@ -148,6 +151,25 @@ def test_a_line_that_is_none_is_told(window: ManagerWindow, qtbot: QtBot) -> Non
     assert "no line" in answer(qtbot, window, QMessageBox.StandardButton.Ok)
 
 
+def test_a_launch_under_way_does_not_hold_the_window_open(
+    window: ManagerWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager_window, "_PATIENCE", 0.1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def launch() -> bool:
+        begun.set()
+        return go_on.wait(SOON / 1000)
+
+    window._jobs.run(launch, print, print)
+    assert begun.wait(SOON / 1000)
+    threads = [thread for thread in threading.enumerate() if thread.name == "coverslip-job"]
+    window.close()
+    assert not window.isVisible()
+    assert [thread.is_alive() for thread in threads] == [True]
+    go_on.set()
+
+
 def test_geometry_is_remembered(
     application: object, qtbot: QtBot, runtime_folder: Path, tmp_path: Path
 ) -> None:
@@ -225,3 +247,34 @@ def test_a_log_is_followed_line_by_line(application: object, qtbot: QtBot, tmp_p
     log.write_text("anew\n")
     until(qtbot, lambda: view.toPlainText() == "anew")
     view.close()
+
+
+def test_a_line_that_is_longer_than_is_read_at_once_does_not_end_a_log(
+    application: object, qtbot: QtBot, tmp_path: Path
+) -> None:
+    log = tmp_path / "viewer.log"
+    log.write_text("one\n")
+    view = LogView(log, "napari on port 5555")
+    qtbot.addWidget(view)
+    with log.open("a") as file:
+        file.write("x" * 600_000 + "\nlast\n")
+    until(qtbot, lambda: view.toPlainText().endswith("\nlast"))
+    assert view.toPlainText().count("x") == 600_000
+    view.close()
+
+
+def test_a_closed_log_is_freed_and_opens_anew(
+    window: ManagerWindow, runtime_folder: Path, qtbot: QtBot
+) -> None:
+    visualizer = HeadlessVisualizer(persistent=False)
+    visualizer.start_viewer()
+    until(qtbot, lambda: window.table.rowCount() == 1)
+    select(window, 0)
+    for _ in range(2):
+        window.open_logs()
+        (log,) = window._logs.values()
+        assert log.isVisible()
+        log.close()
+        until(qtbot, lambda: not window._logs)
+        assert sip.isdeleted(log)
+    visualizer.stop_viewer()

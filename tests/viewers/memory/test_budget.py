@@ -5,7 +5,8 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from coverslip.viewers.memory import default_budget, format_size, parse_size
+from coverslip.viewers.memory import default_budget, parse_size
+from coverslip.viewers.words import format_size
 
 
 @pytest.mark.parametrize(

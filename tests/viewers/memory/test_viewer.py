@@ -13,8 +13,8 @@ import pytest
 from coverslip.payload import ArenaReader, ArenaUnreachable, Source
 from coverslip.transport import Ping, Pong, request
 from coverslip.viewers import View
+from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.stream import Image, Stream
-from coverslip.viewers.target import RemoteTarget
 from tests.viewers.headless import HeadlessServer, HeadlessVisualizer, serving
 from tests.waiting import DEADLINE, eventually
 
@@ -74,7 +74,7 @@ def test_a_memory_that_is_full_slows_the_stream_down_and_loses_nothing(
     with serving(port=free_port(), memory=192 * MIB) as server:
         # As if the rest of the process took all but a little.
         monkeypatch.setattr(server.memory, "_weigh", lambda: 1 << 40)
-        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=8 * MIB)
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=8 * MIB)
         for number in range(200):
             pixels = np.full((512, 1024), number, np.uint16)
             stream.send([Image({"z_index": number}, pixels)], Source())
@@ -92,7 +92,7 @@ def test_with_a_full_disk_the_oldest_leave_their_layers_and_are_counted(
     monkeypatch.setattr("shutil.disk_usage", lambda _: full)
     with serving(port=free_port(), memory=192 * MIB) as server:
         monkeypatch.setattr(server.memory, "_weigh", lambda: 1 << 40)
-        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=8 * MIB)
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=8 * MIB)
         for number in range(200):
             pixels = np.full((512, 1024), number, np.uint16)
             stream.send([Image({"z_index": number}, pixels)], Source())
@@ -135,7 +135,7 @@ def test_a_stream_holds_no_more_than_its_budget_in_either_transfer(
     with Unread(port=free_port()) as server:
         server.bind()
         server.start()
-        stream = Stream([RemoteTarget(server.connection.endpoint)], budget=budget, limit=0.2)
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=budget, limit=0.2)
         eventually(lambda: stream.statistics().state == ("live",), "it attached")
         process = psutil.Process()
         pixels = np.random.default_rng(0).integers(0, 65536, (512, 512), np.uint16)

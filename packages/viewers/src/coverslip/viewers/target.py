@@ -12,7 +12,7 @@ from typing import Protocol
 
 from coverslip.transport import Endpoint
 
-__all__ = ["Presence", "RemoteTarget", "Target"]
+__all__ = ["Presence", "Target"]
 
 
 class Presence(enum.Enum):
@@ -38,18 +38,3 @@ class Target(Protocol):
     def presence(self) -> Presence:
         """Return what is known of its process."""
         ...
-
-
-class RemoteTarget:
-    """A viewer known by its endpoint alone, such as a pasted ``coverslip://`` line."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-
-    def locate(self) -> Endpoint | None:
-        """Return the endpoint; whether somebody answers there only the socket tells."""
-        return self._endpoint
-
-    def presence(self) -> Presence:
-        """Return THERE: another machine's processes cannot be seen from here."""
-        return Presence.THERE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -10,13 +11,13 @@ from coverslip.transport import (
     Connection,
     NoServer,
     StopError,
-    TransportError,
     list_connections,
-    ping,
 )
 from coverslip.transport import stop as stop_server
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.words import in_one_line
+from coverslip.viewers.roster import Health, Roster, ViewerState
+from coverslip.viewers.words import format_duration
 
 __all__ = ["run_list", "run_stop"]
 
@@ -42,10 +43,8 @@ class Row(NamedTuple):
 
 def run_list(*, as_json: bool) -> None:
     """Print each viewer's kind, port, title, state, process, age and last error."""
-    connections = list_connections()
-    # At once: one that is frozen costs its two seconds, not everybody's.
-    with _pool(connections) as pool:
-        rows = sorted(pool.map(_look, connections), key=lambda row: row.port)
+    with closing(Roster(PING_TIMEOUT)) as roster:
+        rows = sorted(map(_row, roster.look()), key=lambda row: row.port)
     if as_json:
         report.print_json({"viewers": [row._asdict() for row in rows]})
     elif rows:
@@ -98,24 +97,21 @@ def _stop(connection: Connection, *, force: bool) -> bool:
     return True
 
 
-def _look(connection: Connection) -> Row:
-    endpoint = connection.endpoint
-    try:
-        pong = ping(endpoint, PING_TIMEOUT)
-    except TransportError:
-        state, uptime, error = "not answering", None, None
-    else:
-        state, uptime, error = pong.state, pong.uptime, pong.last_error
-    return Row(endpoint.kind, endpoint.port, connection.title, state, connection.pid, uptime, error)
+def _row(state: ViewerState) -> Row:
+    # The file of a viewer on this machine says which process it is.
+    assert state.connection is not None
+    return Row(
+        state.kind,
+        state.port,
+        state.title,
+        state.health.value,
+        state.connection.pid,
+        None if state.health is Health.SILENT else state.uptime,
+        state.last_error or None,
+    )
 
 
 def _cells(row: Row) -> tuple[object, ...]:
     title = row.title if len(row.title) <= TITLE_WIDTH else f"{row.title[: TITLE_WIDTH - 1]}…"
-    up = None if row.uptime is None else _duration(row.uptime)
+    up = None if row.uptime is None else format_duration(row.uptime)
     return row.kind, row.port, title, row.state, row.pid, up, row.last_error
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from coverslip.transport import Delivery
 from coverslip.viewers.cli import report
-from coverslip.viewers.cli.sending import send_image
-from coverslip.viewers.cli.settle import settle
 from coverslip.viewers.cli.window import (
     check_target,
     open_window,
@@ -17,6 +15,8 @@ from coverslip.viewers.cli.window import (
 from coverslip.viewers.errors import UnreadableImage
 from coverslip.viewers.parsers import Listing
 from coverslip.viewers.plates.contents import Contents, collect
+from coverslip.viewers.plates.sending import send_image
+from coverslip.viewers.settle import settle
 from coverslip.viewers.view import View
 
 __all__ = ["run_view", "tell_listing", "tell_unreadable"]
@@ -105,7 +105,7 @@ def _send(view: View, contents: Contents, unreadable: dict[str, str], *, quiet: 
 def tell_listing(listing: Listing) -> None:
     """Say which files are not shown, or not seen, for what their names say."""
     if listing.left_out:
-        report.note(f"{listing.left_out} thumbnails or correction images left out")
+        report.note(f"{listing.left_out} left out as thumbnails or correction images")
     if listing.unknown:
         names = ", ".join(path.name for path in listing.unknown[:SHOWN_FILES])
         more = len(listing.unknown) - SHOWN_FILES

@@ -14,8 +14,6 @@ from rich.progress import Progress
 from coverslip.payload import Value
 from coverslip.transport import Delivery
 from coverslip.viewers.cli import report
-from coverslip.viewers.cli.sending import send_image
-from coverslip.viewers.cli.settle import settle
 from coverslip.viewers.cli.view import SHOWN_FILES, SHOWN_LETTERS, tell_unreadable
 from coverslip.viewers.cli.window import open_window
 from coverslip.viewers.cli.words import in_one_line
@@ -27,8 +25,11 @@ from coverslip.viewers.plates.incoming import PATIENCE, Incoming, Signature
 from coverslip.viewers.plates.journal import Journal
 from coverslip.viewers.plates.naming import Naming
 from coverslip.viewers.plates.omezarr import is_store
+from coverslip.viewers.plates.sending import send_image
 from coverslip.viewers.plates.tiff import check_whole, read_images
+from coverslip.viewers.settle import settle
 from coverslip.viewers.view import View
+from coverslip.viewers.words import plural
 
 __all__ = ["run_watch"]
 
@@ -274,12 +275,16 @@ def _tell(view: View, watch: _Watch, delivery: Delivery, ended: str, *, as_json:
 def _tell_files(watch: _Watch, unread: list[Path], unknown: list[Path]) -> None:
     if unknown:
         names = ", ".join(path.name for path in unknown[:SHOWN_FILES])
-        report.warn(f"{len(unknown)} files not shown", f"no parser reads names such as {names}")
+        report.warn(
+            f"{plural(len(unknown), 'file')} not shown", f"no parser reads names such as {names}"
+        )
     if unread:
         names = ", ".join(path.name for path in unread[:SHOWN_FILES])
-        report.warn(f"{len(unread)} files not shown", f"not complete, or not sent yet: {names}")
+        report.warn(
+            f"{plural(len(unread), 'file')} not shown", f"not complete, or not sent yet: {names}"
+        )
     for first, second in watch.naming.same_place[:SHOWN_FILES]:
         report.warn("2 files of one place", f"only the last is seen of {first}, {second}")
     tell_unreadable({str(path): reason for path, reason in watch.incoming.broken.items()})
     if watch.sent_again:
-        report.note(f"{watch.sent_again} files were sent again, since planes were lost")
+        report.note(f"sent {plural(watch.sent_again, 'file')} again, since planes were lost")

@@ -14,6 +14,7 @@ from coverslip.payload import Arena, PayloadError, encode_offer
 from coverslip.transport import TransportError, runtime_folder
 from coverslip.viewers.display import find_display
 from coverslip.viewers.doctor.finding import Finding, State
+from coverslip.viewers.words import format_size
 
 __all__ = ["check_display", "check_runtime_folder", "check_sharing"]
 
@@ -53,7 +54,7 @@ def check_sharing() -> Iterator[Finding]:
         yield Finding(name, State.FAIL, str(error), "free some memory, or raise its limit")
         return
     free = psutil.virtual_memory().available
-    room = f"{kind}; {free / 2**30:.1f} GiB of memory free"
+    room = f"{kind}; {format_size(free)} of memory free"
     if reason:
         yield Finding(
             name,

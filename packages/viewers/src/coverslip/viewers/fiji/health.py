@@ -14,6 +14,7 @@ from coverslip.viewers.errors import NotInstalled
 from coverslip.viewers.fiji.choice import REMEDY, Bridge, Choice, ImageJUnavailable, choose
 from coverslip.viewers.fiji.fetching import fetched_jar, repository
 from coverslip.viewers.fiji.java import OLDEST, draws, find_java, heap_limit, release_of
+from coverslip.viewers.words import format_size
 
 __all__ = ["check_imagej", "check_java"]
 
@@ -61,7 +62,7 @@ def check_java() -> Iterator[Finding]:
             f"Debian, Ubuntu: apt-get install {' '.join(lacking.values())}",
         )
     else:
-        yield Finding("Java", State.OK, f"{what}, heap up to {heap_limit() / 2**30:.1f} GiB")
+        yield Finding("Java", State.OK, f"{what}, heap up to {format_size(heap_limit())}")
 
 
 def check_imagej() -> Iterator[Finding]:

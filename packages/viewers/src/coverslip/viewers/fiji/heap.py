@@ -15,7 +15,7 @@ from typing import NoReturn
 from coverslip.transport import Usage
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.errors import NoRoom
-from coverslip.viewers.memory import format_size
+from coverslip.viewers.words import format_size
 
 __all__ = ["Heap"]
 

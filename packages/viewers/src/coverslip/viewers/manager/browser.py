@@ -20,13 +20,14 @@ from PyQt6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel, QSearchableComboBox
 
 from coverslip.viewers.manager.files import FileTable
 from coverslip.viewers.manager.grid import PlateGrid
 from coverslip.viewers.manager.jobs import Jobs
 from coverslip.viewers.manager.plate import Plate, read_plate
-from coverslip.viewers.manager.roster import ViewerState
-from coverslip.viewers.manager.words import count_words
+from coverslip.viewers.roster import ViewerState
+from coverslip.viewers.words import plural
 
 __all__ = ["Browser"]
 
@@ -61,9 +62,10 @@ class Browser(QWidget):
         self._set_up_tables()
         self.open = QPushButton("&Open a plate…")
         self.open.clicked.connect(self.ask_for_folder)
-        self._words = QLabel(_BEGIN)
-        self._words.setWordWrap(True)
-        self._target = QComboBox()
+        self._words = QElidingLabel(_BEGIN)
+        self._words.setElideMode(Qt.TextElideMode.ElideMiddle)
+        # Of a hundred viewers, one is found by some letters of its title, or by its port.
+        self._target = QSearchableComboBox()
         self._target.setAccessibleName("Viewer to send to")
         self._target.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.send = QPushButton("Send")
@@ -138,15 +140,15 @@ class Browser(QWidget):
         self.wells.setVisible(self.grid.rowCount() > 0)
         self.wells.scrollTo(self.grid.first())
         words = [
-            f"<b>{plate.folder.name}</b>",
-            f"{count_words(len(plate.files))} files read as {plate.parser}",
+            str(plate.folder),
+            f"{plural(len(plate.files), 'file')} read as {plate.parser}",
         ]
         if plate.wells:
-            words.append(f"{len(plate.wells)} wells")
+            words.append(plural(len(plate.wells), "well"))
         if plate.unknown:
             words.append(f"{plate.unknown} with other names")
         if plate.left_out:
-            words.append(f"{plate.left_out} thumbnails left out")
+            words.append(f"{plural(plate.left_out, 'thumbnail')} left out")
         self._words.setText(", ".join(words))
         self.open.setEnabled(True)
         self._enable()
@@ -190,7 +192,7 @@ class Browser(QWidget):
         for key, words in offered.items():
             row = self._target.findData(key)
             if row < 0:
-                self._target.addItem(words, key)
+                self._target.addItem(words, key)  # type: ignore[no-untyped-call]  # superqt's
             elif self._target.itemText(row) != words:
                 self._target.setItemText(row, words)
         self._enable()
@@ -205,7 +207,7 @@ class Browser(QWidget):
         selection = self.rows.selectionModel()
         some = 0 if selection is None else len(selection.selectedRows())
         files = some or self.files.rowCount()
-        self.send.setText(f"Send {count_words(files)} files" if files else "Send")
+        self.send.setText(f"Send {plural(files, 'file')}" if files else "Send")
         self.send.setEnabled(bool(files and self._target.count()))
         self.send.setToolTip("" if self._target.count() else "Launch a viewer first")
 

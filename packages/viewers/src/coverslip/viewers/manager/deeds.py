@@ -21,13 +21,12 @@ from coverslip.transport import (
     stop,
 )
 from coverslip.viewers.kinds import visualizer_class
-from coverslip.viewers.manager.roster import ViewerState
 from coverslip.viewers.messages import RaiseWindow
+from coverslip.viewers.questions import ask
+from coverslip.viewers.remote import RemoteVisualizer
+from coverslip.viewers.roster import ViewerState
 
 __all__ = ["Ended", "ask_to_end", "clear", "kill", "launch", "raise_window", "take_screenshot"]
-
-ANSWER = 30.0
-"""Seconds for what the viewer's GUI thread answers: it may be drawing."""
 
 _LOOK_AGAIN = 0.1
 
@@ -90,17 +89,17 @@ def kill(state: ViewerState) -> None:
 
 def clear(state: ViewerState) -> None:
     """Take all layers of ours out of a viewer."""
-    request(state.endpoint, Clear(), Done, timeout=ANSWER)
+    ask(RemoteVisualizer(state.endpoint), Clear(), Done)
 
 
 def raise_window(state: ViewerState) -> None:
     """Bring a viewer's window to the front."""
-    request(state.endpoint, RaiseWindow(), Done, timeout=ANSWER)
+    ask(RemoteVisualizer(state.endpoint), RaiseWindow(), Done)
 
 
 def take_screenshot(state: ViewerState) -> bytes:
     """Return a viewer's window as PNG."""
-    return request(state.endpoint, Screenshot(), Picture, timeout=ANSWER).png
+    return ask(RemoteVisualizer(state.endpoint), Screenshot(), Picture).png
 
 
 def _gone(state: ViewerState) -> bool:

@@ -8,6 +8,7 @@ from PyQt6.QtCore import QAbstractTableModel, QModelIndex, Qt
 from PyQt6.QtGui import QBrush, QColor
 
 from coverslip.viewers.manager.plate import Plate, well_place
+from coverslip.viewers.words import plural
 
 __all__ = ["PlateGrid"]
 
@@ -75,7 +76,7 @@ class PlateGrid(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return str(files)
         if role in {Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole}:
-            return f"{well}: {files} files"
+            return f"{well}: {plural(files, 'file')}"
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignCenter
         if role == Qt.ItemDataRole.BackgroundRole:

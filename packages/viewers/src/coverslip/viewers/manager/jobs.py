@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
@@ -20,7 +20,11 @@ _AT_ONCE = 8
 
 
 class Jobs(QObject):
-    """Runs calls in threads and hands their results to callbacks in the thread it lives in."""
+    """Runs calls in threads and hands their results to callbacks in the thread it lives in.
+
+    The threads are daemons, as those of `concurrent.futures` are not: a launch that takes a minute
+    does not keep the process of a closed window.
+    """
 
     busy_changed = pyqtSignal(int)
     """How many calls are under way."""
@@ -29,7 +33,8 @@ class Jobs(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="coverslip-job")
+        self._room = threading.Semaphore(_AT_ONCE)
+        self._threads: list[threading.Thread] = []
         self._under_way = 0
         self._closed = threading.Event()
         self._ended.connect(self._finish)
@@ -46,17 +51,22 @@ class Jobs(QObject):
         """
 
         def work() -> None:
-            try:
-                result = call()
-            except Exception as error:
-                logger.debug("a job failed", exc_info=True)
-                self._report(partial(failed, error))
-            else:
-                self._report(partial(done, result))
+            with self._room:
+                if self._closed.is_set():
+                    return
+                try:
+                    result = call()
+                except Exception as error:
+                    logger.debug("a job failed", exc_info=True)
+                    self._report(partial(failed, error))
+                else:
+                    self._report(partial(done, result))
 
         self._under_way += 1
         self.busy_changed.emit(self._under_way)
-        self._pool.submit(work)
+        thread = threading.Thread(target=work, name="coverslip-job", daemon=True)
+        self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+        thread.start()
 
     def _report(self, callback: Callable[[], object]) -> None:
         if not self._closed.is_set():
@@ -68,7 +78,9 @@ class Jobs(QObject):
         if not self._closed.is_set():
             callback()
 
-    def close(self) -> None:
-        """Begin nothing more and wait for what is under way."""
+    def close(self, patience: float) -> None:
+        """Begin nothing more; wait `patience` seconds for what is under way, then leave it."""
         self._closed.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        deadline = time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtCore import QFileSystemWatcher, QTimer
+from PyQt6.QtCore import QFileSystemWatcher, Qt, QTimer
 from PyQt6.QtGui import QFontDatabase
 from PyQt6.QtWidgets import QPlainTextEdit, QWidget
 
 __all__ = ["LogView"]
 
 _LARGEST = 256 * 1024
-"""Bytes of an old log that are shown: its end is what is asked for."""
+"""Bytes of an old log that are shown, its end being asked for; and bytes read at once."""
 
 _MOST_LINES = 10_000
 _LOOK_AGAIN_MS = 1000
 
 
 class LogView(QPlainTextEdit):
-    """Shows the end of a log file and what is added to it; stays at the end while it is there."""
+    """Shows the end of a log file and what is added to it; stays at the end while it is there.
+
+    Deleted when it is closed.
+    """
 
     def __init__(self, path: Path, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(f"Log of {title}")
         self.setAccessibleName(f"Log of {title}")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setReadOnly(True)
         self.setMaximumBlockCount(_MOST_LINES)
         self.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
@@ -53,14 +57,16 @@ class LogView(QPlainTextEdit):
                 added = file.read(_LARGEST)
         except OSError:
             return
-        # A line that is still being written comes with its rest.
+        # A line that is still being written comes with its rest, one that is longer than is read
+        # at once in pieces.
         whole = added.rfind(b"\n") + 1
-        if not whole:
+        if not whole and len(added) < _LARGEST:
             return
+        whole = whole or len(added)
         self._read += whole
         bar = self.verticalScrollBar()
         at_end = bar is None or bar.value() >= bar.maximum()
-        self.appendPlainText(added[: whole - 1].decode(errors="replace"))
+        self.appendPlainText(added[:whole].removesuffix(b"\n").decode(errors="replace"))
         if at_end and bar is not None:
             bar.setValue(bar.maximum())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import NamedTuple
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from coverslip.transport import Delivery, TransportError, ping
-from coverslip.viewers.cli.sending import send_image
+from coverslip.transport import Delivery, RequestTimeout, TransportError, ping
 from coverslip.viewers.errors import UnreadableImage, ViewerError, ViewerGone
-from coverslip.viewers.manager.roster import ViewerState
 from coverslip.viewers.plates.contents import collect
+from coverslip.viewers.plates.sending import send_image
 from coverslip.viewers.remote import RemoteVisualizer
+from coverslip.viewers.roster import ViewerState
+from coverslip.viewers.settle import settle
 from coverslip.viewers.view import View
+from coverslip.viewers.words import plural
 
 __all__ = ["Sender", "describe"]
 
@@ -25,9 +28,6 @@ logger = logging.getLogger(__name__)
 
 START = 120.0
 """Seconds that files wait for a viewer that starts."""
-
-SETTLE = 60.0
-"""Seconds that what was sent is waited for."""
 
 _PING = 1.0
 _LOOK_AGAIN = 0.2
@@ -83,48 +83,74 @@ class Sender(QObject):
             self._threads = [each for each in self._threads if each.is_alive()] + [thread]
             thread.start()
 
-    def close(self) -> None:
-        """Send nothing more, and wait for the file that is being sent."""
+    def close(self, patience: float) -> None:
+        """Send nothing more; wait `patience` seconds for the files that are being sent.
+
+        A thread that reads a slow file, or sends to a viewer that takes nothing, is left behind:
+        it is a daemon, and ends with the process.
+        """
         self._closing.set()
+        deadline = time.monotonic() + patience
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     # ---- the viewer's thread ----------------------------------------------------------
 
     def _work(self, queue: _Queue) -> None:
         state = queue.state
+        failure: Exception | None = None
         try:
-            self._await(state)
-            # By its line, be it here or elsewhere: the viewer proves by itself whether it shares
-            # memory with this process, and a kind that is not installed here is as good as ours.
-            view = View(RemoteVisualizer(state.endpoint))
-            try:
-                self._send_all(queue, view)
-                delivery = view.flush(0.0 if self._closing.is_set() else SETTLE)
-            finally:
-                view.close(0.0)
+            delivery = self._deliver(queue)
         except (ViewerError, TransportError, OSError) as error:
             logger.debug("sending to %s", state.key, exc_info=True)
-            self._end(queue)
-            self.failed.emit(state, error)
-        else:
+            failure = error
+        except Exception as error:
+            logger.exception("sending to %s", state.key)
+            failure = error
+        if self._closing.is_set():
+            return
+        if failure is None:
             self.settled.emit(state, delivery, queue.problems)
+        else:
+            self.failed.emit(state, failure)
+
+    def _deliver(self, queue: _Queue) -> Delivery:
+        try:
+            self._await(queue.state)
+            # By its line, be it here or elsewhere: the viewer proves by itself whether it shares
+            # memory with this process, and a kind that is not installed here is as good as ours.
+            view = View(RemoteVisualizer(queue.state.endpoint))
+            try:
+                self._send_all(queue, view)
+                return settle(view, lambda _: None, self._closing.is_set)
+            finally:
+                view.close(0.0)
+        finally:
+            # Before anything is told: what is sent upon that begins a new thread.
+            self._end(queue)
 
     def _await(self, state: ViewerState) -> None:
         """Wait until the viewer is on screen: what is sent before that would only lie in memory."""
-        looks = int(START / _LOOK_AGAIN)
-        for _ in range(looks):
-            if self._closing.is_set() or ping(state.endpoint, _PING).state != "starting":
-                return
+        deadline = time.monotonic() + START
+        while not self._closing.is_set():
+            late = time.monotonic() >= deadline
+            try:
+                if ping(state.endpoint, _PING).state != "starting":
+                    return
+            except RequestTimeout:
+                # It may be importing: that holds Python's lock for longer than a ping takes.
+                if late:
+                    raise
+            if late:
+                raise ViewerGone(f"the viewer on port {state.port} did not start in {START:g} s")
             self._closing.wait(_LOOK_AGAIN)
-        raise ViewerGone(f"the viewer on port {state.port} did not start within {START:g} s")
 
     def _send_all(self, queue: _Queue, view: View) -> None:
         while not self._closing.is_set():
             with self._lock:
                 if not queue.files:
                     # Under the lock that `send` takes: whoever comes later begins a new thread.
-                    self._queues.pop(queue.state.key, None)
+                    del self._queues[queue.state.key]
                     return
                 file = queue.files[0]
             self._send_one(queue, view, file)
@@ -132,7 +158,6 @@ class Sender(QObject):
                 queue.files.popleft()
                 waiting = len(queue.files)
             self.waiting_changed.emit(queue.state.key, waiting)
-        self._end(queue)
 
     def _send_one(self, queue: _Queue, view: View, file: _File) -> None:
         try:
@@ -151,10 +176,13 @@ class Sender(QObject):
                 queue.problems[str(entry.path)] = str(error)
 
     def _end(self, queue: _Queue) -> None:
+        """Take the queue out, unless all of it was sent and another has its place by now."""
         with self._lock:
-            self._queues.pop(queue.state.key, None)
-            queue.files.clear()
-        self.waiting_changed.emit(queue.state.key, 0)
+            if self._queues.get(queue.state.key) is not queue:
+                return
+            del self._queues[queue.state.key]
+        if not self._closing.is_set():
+            self.waiting_changed.emit(queue.state.key, 0)
 
 
 def describe(delivery: Delivery, problems: dict[str, str]) -> str:
@@ -164,7 +192,7 @@ def describe(delivery: Delivery, problems: dict[str, str]) -> str:
     if lost:
         words += f", {lost} not"
     if problems:
-        words += (
-            f"; {len(problems)} files could not be read, such as {next(iter(problems.values()))}"
-        )
+        such_as = ", such as " if len(problems) > 1 else ": "
+        words += f"; {plural(len(problems), 'file')} could not be read{such_as}"
+        words += next(iter(problems.values()))
     return words

@@ -19,8 +19,14 @@ from PyQt6.QtCore import (
 from PyQt6.QtGui import QBrush, QColor, QPainter, QPainterPath, QPen
 from PyQt6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
-from coverslip.viewers.manager.roster import HISTORY, Health, ViewerState
-from coverslip.viewers.manager.words import bytes_words, count_words, duration_words, rate_words
+from coverslip.viewers.roster import HISTORY, Health, ViewerState
+from coverslip.viewers.words import (
+    format_count,
+    format_duration,
+    format_rate,
+    format_size,
+    plural,
+)
 
 __all__ = ["Column", "RatesDelegate", "ViewerTable"]
 
@@ -174,20 +180,20 @@ class ViewerTable(QAbstractTableModel):
             case Column.WHERE:
                 return f"{state.host}:{state.port}"
             case Column.UPTIME:
-                return duration_words(state.uptime) if state.uptime else ""
+                return format_duration(state.uptime) if state.uptime else ""
             case Column.SHOWN:
-                return count_words(state.shown)
+                return format_count(state.shown)
             case Column.WAITING:
                 queued = self._queued.get(state.key, 0)
-                files = f" + {count_words(queued)} files" if queued else ""
-                return f"{count_words(state.waiting)}{files}"
+                files = f" + {plural(queued, 'file')}" if queued else ""
+                return f"{format_count(state.waiting)}{files}"
             case Column.DROPPED:
-                return count_words(_lost(state))
+                return format_count(_lost(state))
             case Column.RATE:
-                return rate_words(state.rate)
+                return format_rate(state.rate)
             case Column.MEMORY:
-                held = bytes_words(state.memory)
-                return f"{held} of {bytes_words(state.budget)}" if state.budget else held
+                held = format_size(state.memory)
+                return f"{held} of {format_size(state.budget)}" if state.budget else held
             case Column.ERROR:
                 return state.last_error
 

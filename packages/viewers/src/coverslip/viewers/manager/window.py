@@ -29,15 +29,18 @@ from coverslip.viewers.manager.browser import Browser
 from coverslip.viewers.manager.jobs import Jobs
 from coverslip.viewers.manager.launching import LaunchDialog, Wanted
 from coverslip.viewers.manager.log import LogView
-from coverslip.viewers.manager.roster import Roster, ViewerState
 from coverslip.viewers.manager.rows import rows_of
 from coverslip.viewers.manager.sending import Sender, describe
 from coverslip.viewers.manager.table import ViewerTable
+from coverslip.viewers.roster import Roster, ViewerState
 
 __all__ = ["ManagerWindow"]
 
 LOOK_EVERY = 1.0
 """Seconds from one look at all viewers to the next."""
+
+_PATIENCE = 2.0
+"""Seconds for each kind of thread to end when the window closes; then it is left behind."""
 
 _NOBODY = (
     'No viewer runs.\n\nLaunch one here, or let a pipeline start it:\nview = connect("napari")'
@@ -299,6 +302,7 @@ class ManagerWindow(QMainWindow):
             view = self._logs.get(state.key)
             if view is None:
                 view = self._logs[state.key] = LogView(Path(log), _name(state))
+                view.destroyed.connect(partial(_forget, self._logs, state.key))
             view.show()
             view.raise_()
 
@@ -377,14 +381,20 @@ class ManagerWindow(QMainWindow):
             self._settings.setValue("columns", header.saveState())
         self._settings.setValue("split", self._split.saveState())
         self._settings.sync()
+        # Gone at once for whoever closed it: what follows waits for threads.
+        self.hide()
         self._closing.set()
-        for log in self._logs.values():
+        for log in list(self._logs.values()):
             log.close()
-        self._looker.join()
-        self._sender.close()
-        self._jobs.close()
+        self._sender.close(_PATIENCE)
+        self._jobs.close(_PATIENCE)
         self._roster.close()
+        self._looker.join(_PATIENCE)
         super().closeEvent(event)
+
+
+def _forget(logs: dict[str, LogView], key: str, *_: object) -> None:
+    logs.pop(key, None)
 
 
 def _name(state: ViewerState) -> str:

@@ -3,7 +3,7 @@
 It is the viewers' and not the payload's, since what stays in memory follows from what is in view.
 """
 
-from coverslip.viewers.memory.budget import default_budget, format_size, parse_size, size_argument
+from coverslip.viewers.memory.budget import default_budget, parse_size, size_argument
 from coverslip.viewers.memory.keeper import Memory
 from coverslip.viewers.memory.plane import Entry, HeldPlane
 from coverslip.viewers.memory.scratch import Scratch, scratch_folder
@@ -14,7 +14,6 @@ __all__ = [
     "Memory",
     "Scratch",
     "default_budget",
-    "format_size",
     "parse_size",
     "scratch_folder",
     "size_argument",

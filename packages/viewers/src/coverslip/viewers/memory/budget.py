@@ -11,7 +11,6 @@ import psutil
 __all__ = [
     "SMALLEST",
     "default_budget",
-    "format_size",
     "parse_size",
     "resident_bytes",
     "size_argument",
@@ -65,16 +64,6 @@ def size_argument(text: str) -> int:
         return parse_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def format_size(nbytes: int) -> str:
-    """Return a number of bytes for people to read: ``"1.2 GB"``."""
-    size = float(nbytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.3g} TB"
 
 
 _process = psutil.Process()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from coverslip.payload import TABLES, Layer, LayerKey, Placement, Projection, Value
 from coverslip.viewers.errors import TooManyLayers
-from coverslip.viewers.memory import Entry, HeldPlane, Memory, format_size
+from coverslip.viewers.memory import Entry, HeldPlane, Memory
 from coverslip.viewers.napari.arrangement import place_of, proposed_visibility, too_many
 from coverslip.viewers.napari.backdrop import backdrop
 from coverslip.viewers.napari.bar import FOLLOW_KEY, STEP_KEY, LiveBar
@@ -30,6 +30,7 @@ from coverslip.viewers.napari.spacing import Spacing
 from coverslip.viewers.napari.steps import Steps
 from coverslip.viewers.napari.tables import live_table
 from coverslip.viewers.napari.values import ValueLabels
+from coverslip.viewers.words import format_size
 
 if TYPE_CHECKING:
     import napari

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import NamedTuple
 
 from coverslip.transport import (
@@ -23,9 +23,6 @@ from coverslip.transport import (
 )
 
 __all__ = ["Health", "Roster", "ViewerState"]
-
-PATIENCE = 1.0
-"""Seconds after which a viewer that does not answer is red."""
 
 HISTORY = 60
 """Rates that are kept of each viewer, one a look."""
@@ -105,13 +102,20 @@ class Roster:
     """The viewers of this user on this machine, and remote ones by their line.
 
     `look` may run in any one thread at a time; the rest from any.
+
+    Parameters
+    ----------
+    patience : float, default 1.0
+        Seconds after which a viewer that does not answer is called silent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 1.0) -> None:
+        self._patience = patience
         self._lock = threading.Lock()
         self._remotes: dict[str, Endpoint] = {}
         self._seen: dict[str, _Seen] = {}
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="coverslip-roster")
+        self._closed = False
 
     def add_remote(self, line: str) -> Endpoint:
         """Watch a viewer on another machine too, by the ``coverslip://`` line pasted from there.
@@ -134,7 +138,10 @@ class Roster:
             self._remotes.pop(key, None)
 
     def look(self) -> list[ViewerState]:
-        """Ask every viewer how it is, all at the same time; takes `PATIENCE` and little more."""
+        """Ask every viewer how it is, sixteen at a time; nobody is left once `close` was called.
+
+        A viewer that does not answer takes the patience.
+        """
         with self._lock:
             remotes = dict(self._remotes)
         asked: list[tuple[str, Endpoint, Connection | None]] = [
@@ -142,18 +149,27 @@ class Roster:
             for connection in list_connections()
         ]
         asked += [(key, endpoint, None) for key, endpoint in remotes.items()]
-        states = list(self._pool.map(lambda each: self._ask(*each), asked))
+        with self._lock:
+            if self._closed:
+                return []
+            questions = [self._pool.submit(self._ask, *each) for each in asked]
+        try:
+            states = [question.result() for question in questions]
+        except CancelledError:  # by `close`
+            return []
         self._forget_all_but(state.key for state in states)
         return states
 
     def close(self) -> None:
-        """End the threads; waits for questions that are under way, `PATIENCE` at most."""
+        """End the threads; waits for questions that are under way, twice the patience at most."""
+        with self._lock:
+            self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _ask(self, key: str, endpoint: Endpoint, connection: Connection | None) -> ViewerState:
         try:
-            pong = ping(endpoint, PATIENCE)
-            report = request(endpoint, Status(), Report, timeout=PATIENCE)
+            pong = ping(endpoint, self._patience)
+            report = request(endpoint, Status(), Report, timeout=self._patience)
         except TransportError as error:
             return self._silent(key, endpoint, connection, str(error))
         return self._answered(key, endpoint, connection, pong, report)
