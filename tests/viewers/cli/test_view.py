@@ -116,7 +116,7 @@ def test_each_file_that_cannot_be_shown_is_counted_and_named(command: Command, p
     assert "B04_s1_w1.tif: dtype complex64 cannot be shown" in done.err
     assert "1 of 12 files not shown" in done.err
     assert "cannot read the names overview.tif; to have them ignored, keep them" in done.err
-    assert "1 thumbnails or correction images left out" in done.err
+    assert "1 thumbnail or correction image left out" in done.err
 
     done = command("view", plate, "--json")
     assert done.status == 1

@@ -18,6 +18,7 @@ from coverslip.viewers.plates.contents import Contents, collect
 from coverslip.viewers.plates.sending import send_image
 from coverslip.viewers.settle import settle
 from coverslip.viewers.view import View
+from coverslip.viewers.words import plural
 
 __all__ = ["run_view", "tell_listing", "tell_unreadable"]
 
@@ -105,7 +106,8 @@ def _send(view: View, contents: Contents, unreadable: dict[str, str], *, quiet: 
 def tell_listing(listing: Listing) -> None:
     """Say which files are not shown, or not seen, for what their names say."""
     if listing.left_out:
-        report.note(f"{listing.left_out} left out as thumbnails or correction images")
+        one, many = "thumbnail or correction image", "thumbnails or correction images"
+        report.note(f"{plural(listing.left_out, one, many)} left out")
     if listing.unknown:
         names = ", ".join(path.name for path in listing.unknown[:SHOWN_FILES])
         more = len(listing.unknown) - SHOWN_FILES

@@ -22,10 +22,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from coverslip.viewers.memory import format_size
 from coverslip.viewers.napari.bar import FOLLOW_KEY
 from coverslip.viewers.napari.listening import Facts, Listening
 from coverslip.viewers.napari.scene import Scene
+from coverslip.viewers.words import format_size
 
 __all__ = ["ListenDock"]
 
