@@ -18,9 +18,10 @@ from coverslip.transport import Usage
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.memory.books import Books
-from coverslip.viewers.memory.budget import default_budget, format_size, resident_bytes
+from coverslip.viewers.memory.budget import default_budget, resident_bytes
 from coverslip.viewers.memory.plane import Entry, HeldPlane, entries_within
 from coverslip.viewers.memory.scratch import Region, Scratch
+from coverslip.viewers.words import format_size
 
 __all__ = ["Memory"]
 
