@@ -23,16 +23,21 @@ from tests.faults.intruders import intruding
 
 from benchmarks.receiver import Receiver
 from coverslip.payload import Source
-from coverslip.transport import Counts, Endpoint, Flush, Report, Status, request
+from coverslip.transport import Endpoint, Report, Status, request
 from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.server import Arrival
 from coverslip.viewers.stream import Image, Stream
 
 _EDGE = 1024
-_PLANES = 1500
 _SLOW = 0.05
 _PRODUCERS = 8
 _DEADLINE = 120.0
+_ANSWER = 10.0
+
+_SETTLING = 4.0
+"""Seconds until a slow viewer has all that it may have, and memory was backed once."""
+
+_MEASURED = 4.0
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -76,81 +81,74 @@ def receiver(kind: type[Receiver] = Receiver) -> Iterator[Endpoint]:
         process.join(_DEADLINE)
 
 
-def produce(url: str, planes: int, go: Any = None, done: Any = None) -> float:
-    """Send planes as fast as they are taken; return planes a second until all are shown."""
+def shown(endpoint: Endpoint) -> int:
+    """Return how many planes the viewer has shown, of all streams."""
+    report = request(endpoint, Status(), Report, timeout=_ANSWER)
+    return sum(counts.shown for counts in report.streams.values())
+
+
+def rate(endpoint: Endpoint) -> float:
+    """Return the planes a second that a viewer shows once all has settled, over some seconds."""
+    pause = threading.Event()
+    pause.wait(_SETTLING)
+    before, began = shown(endpoint), time.monotonic()
+    pause.wait(_MEASURED)
+    return (shown(endpoint) - before) / (time.monotonic() - began)
+
+
+def produce(urls: list[str], ready: Any, enough: Any) -> None:
+    """Send planes as fast as they are taken until it is enough; a process of its own."""
     pixels = np.ones((_EDGE, _EDGE), np.uint16)
-    stream = Stream([RemoteVisualizer(Endpoint.from_url(url))])
-    _warm(stream, pixels)
-    if go is not None:
-        done.put(0.0)
-        go.wait(_DEADLINE)
-    began = time.monotonic()
-    for number in range(planes):
-        stream.send([Image({"z": number % 8}, pixels)], Source())
+    stream = Stream([RemoteVisualizer(Endpoint.from_url(url)) for url in urls])
+    stream.send([Image({"z": 0}, pixels)], Source())
     stream.flush(_DEADLINE)
-    rate = planes / (time.monotonic() - began)
-    stream.close()
-    if done is not None:
-        done.put(rate)
-    return rate
-
-
-def _warm(stream: Stream, pixels: Any) -> None:
-    while any(state != "live" for state in stream.statistics().state):
-        time.sleep(0.01)  # until the viewer is attached to: nothing is measured yet
-    for _ in range(50):
-        stream.send([Image({"z": 0}, pixels)], Source())
-    stream.flush(_DEADLINE)
-
-
-def beside(fast: Endpoint, slow: Endpoint | None = None) -> float:
-    """Return the planes a second that a fast viewer gets, alone or beside a slow one."""
-    pixels = np.ones((_EDGE, _EDGE), np.uint16)
-    stream = Stream([RemoteVisualizer(each) for each in (fast, slow) if each is not None])
-    _warm(stream, pixels)
-    began = time.monotonic()
-    for number in range(_PLANES):
+    ready.wait(_DEADLINE)
+    number = 0
+    while not enough.is_set():
         stream.send([Image({"z": number % 8}, pixels)], Source())
-    known, counts = -1, _settled(fast, stream.id)
-    while counts.next != known:
-        known, counts = counts.next, _settled(fast, stream.id)
-    seconds = time.monotonic() - began
+        number += 1
     stream.close(0)
-    return (counts.shown - 50) / seconds
 
 
-def _settled(endpoint: Endpoint, stream: str) -> Counts:
-    """Return the account once what the viewer has by now is shown; more may be on its way."""
-    received = request(endpoint, Status(stream=stream), Report, timeout=5).streams[stream].next
-    flush = Flush(stream=stream, sequence=received)
-    return request(endpoint, flush, Report, timeout=_DEADLINE).streams[stream]
-
-
-def eight(url: str) -> float:
-    """Return the planes a second that eight producers send together."""
-    go, done = _spawn.Event(), _spawn.Queue()
-    planes = _PLANES // _PRODUCERS
-    workers = [
-        _spawn.Process(target=produce, args=(url, planes, go, done)) for _ in range(_PRODUCERS)
-    ]
+@contextmanager
+def producing(endpoints: list[Endpoint], producers: int = 1) -> Iterator[None]:
+    """Run producers, each with a stream to all these viewers."""
+    ready, enough = _spawn.Barrier(producers + 1), _spawn.Event()
+    urls = [endpoint.to_url() for endpoint in endpoints]
+    workers = [_spawn.Process(target=produce, args=(urls, ready, enough)) for _ in range(producers)]
     for worker in workers:
         worker.start()
-    for _ in workers:
-        done.get(timeout=_DEADLINE)
-    began = time.monotonic()
-    go.set()
-    for _ in workers:
-        done.get(timeout=_DEADLINE)
-    seconds = time.monotonic() - began
-    for worker in workers:
-        worker.join(_DEADLINE)
-    return planes * _PRODUCERS / seconds
+    try:
+        ready.wait(_DEADLINE)
+        yield
+    finally:
+        enough.set()
+        for worker in workers:
+            worker.join(_DEADLINE)
 
 
-def besieged(endpoint: Endpoint) -> float:
-    """Return the planes a second of one producer while others knock without the key."""
-    with intruding(endpoint, "a wrong key", peers=4):
-        return produce(endpoint.to_url(), _PLANES)
+def alone(fast: Endpoint) -> float:
+    """One producer, one viewer."""
+    with producing([fast]):
+        return rate(fast)
+
+
+def beside(fast: Endpoint, slow: Endpoint) -> float:
+    """One producer whose stream has a slow viewer, too."""
+    with producing([fast, slow]):
+        return rate(fast)
+
+
+def eight(fast: Endpoint) -> float:
+    """Eight producers, one viewer."""
+    with producing([fast], _PRODUCERS):
+        return rate(fast)
+
+
+def besieged(fast: Endpoint) -> float:
+    """One producer, while others knock without the key."""
+    with intruding(fast, "a wrong key", peers=4), producing([fast]):
+        return rate(fast)
 
 
 def main() -> None:
@@ -158,24 +156,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    table = Table(title=f"{_PLANES} planes of {_EDGE} x {_EDGE} uint16, median of {rounds} rounds")
-    for heading in ("", "planes/s alone", "planes/s", "ratio"):
+    table = Table(title=f"{_EDGE} x {_EDGE} uint16, planes shown a second, median of {rounds}")
+    for heading in ("", "planes/s", "of alone"):
         table.add_column(heading, justify="right" if heading else "left")
-
-    def add(words: str, alone: Callable[[], float], crowd: Callable[[], float]) -> None:
-        pairs = [(alone(), crowd()) for _ in range(rounds)]
-        one, many = (statistics.median(column) for column in zip(*pairs, strict=True))
-        table.add_row(words, f"{one:.0f}", f"{many:.0f}", f"{many / one:.2f}")
-
     with receiver() as fast, receiver(SlowReceiver) as slow:
-        url = fast.to_url()
-        add(
-            "beside a viewer of 50 ms a plane",
-            lambda: beside(fast, None),
-            lambda: beside(fast, slow),
-        )
-        add("eight producers, together", lambda: produce(url, _PLANES), lambda: eight(url))
-        add("while four peers knock", lambda: produce(url, _PLANES), lambda: besieged(fast))
+        cases: dict[str, Callable[[], float]] = {
+            "one producer, one viewer": lambda: alone(fast),
+            "beside a viewer of 50 ms a plane": lambda: beside(fast, slow),
+            "eight producers, together": lambda: eight(fast),
+            "while four peers knock": lambda: besieged(fast),
+        }
+        found: dict[str, list[float]] = {name: [] for name in cases}
+        for _ in range(rounds):
+            for name, case in cases.items():
+                found[name].append(case())
+    lone = found["one producer, one viewer"]
+    for name, rates in found.items():
+        ratio = statistics.median(each / one for each, one in zip(rates, lone, strict=True))
+        table.add_row(name, f"{statistics.median(rates):.0f}", f"{ratio:.2f}")
     Console().print(table)
 
 
