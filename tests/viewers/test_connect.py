@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from coverslip.viewers import (
     StreamingConfig,
     UnknownViewer,
     connect,
+    scope,
 )
 from coverslip.viewers.errors import ConfigError
 
@@ -72,3 +74,70 @@ def test_what_is_not_enabled_is_left_out(runtime_folder: Path) -> None:
         view.show([[1, 2], [3, 4]])
         assert view.visualizers == ()
         assert view.close() == (0, 0, 0, 0)
+
+
+@pytest.fixture
+def unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file or variable of the user's says anything."""
+    for variable in os.environ:
+        if variable.startswith(("COVERSLIP_NAPARI", "COVERSLIP_STREAMING", "COVERSLIP_CONFIG")):
+            monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
+
+
+def test_without_a_configuration_the_scope_holds_then_the_process(
+    runtime_folder: Path, unset: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVERSLIP_NAPARI_PORT", "5801")
+    Path("coverslip.toml").write_text(
+        '[streaming]\npersistent = false\nviewer_title = "the lab\'s"\nmemory = "1GiB"\n'
+        '[napari]\nsite_mode = "slice"\n'
+    )
+    with connect("napari", start=False) as view:
+        napari = view.visualizer
+        assert (napari.port, napari.persistent, napari.memory) == (5801, False, 1 << 30)
+        assert napari.viewer_title == "the lab's"
+        (asked,) = view.source()
+        assert asked.modes["site"] == "slice"
+        assert asked.display.colormap is None  # left open, so the viewer's choice
+    with connect("napari", start=False, port=5802, persistent=True, title="mine") as view:
+        napari = view.visualizer
+        assert (napari.port, napari.persistent, napari.viewer_title) == (5802, True, "mine")
+    with (
+        scope(pipeline=LazyNapariStreamingConfig(napari_port=5803, keep="latest")),
+        connect("napari", start=False) as view,
+    ):
+        assert (view.visualizer.port, view.visualizer.persistent) == (5803, False)
+        assert view.source()[0].keep == 1
+    monkeypatch.setenv("COVERSLIP_STREAMING_ENABLED", "false")
+    with connect("napari", "fiji") as view:
+        assert view.visualizers == ()
+    monkeypatch.setenv("COVERSLIP_NAPARI_PORT", "none")
+    with pytest.raises(ConfigError, match="COVERSLIP_NAPARI_PORT"):
+        connect("napari", start=False)
+
+
+def test_another_viewers_scope_says_nothing(runtime_folder: Path, unset: None) -> None:
+    with (
+        scope(pipeline=NapariStreamingConfig(persistent=False)),
+        connect("fiji", start=False) as view,
+    ):
+        assert view.visualizer.persistent
+
+
+@pytest.mark.parametrize(
+    "decided",
+    [
+        {"kind": "fiji"},
+        {"title": "mine"},
+        {"persistent": True},
+        {"memory": "1GiB"},
+        {"port": 5555},
+        {"host": "workstation"},
+    ],
+    ids=lambda decided: next(iter(decided)),
+)
+def test_what_a_line_decides_is_refused_beside_it(decided: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(decided))):
+        connect(connection="coverslip://nowhere", **decided)

@@ -12,11 +12,22 @@ from typing import Any
 
 import pytest
 
-from coverslip.transport import LaunchError, list_connections
+from coverslip.transport import LaunchError, NoServer, list_connections
 from coverslip.viewers import View, ViewerGone, connect
 from coverslip.viewers.kinds import _OURS
-from tests.viewers.headless import HeadlessVisualizer
+from coverslip.viewers.living import Living
+from coverslip.viewers.target import Presence
+from tests.viewers.headless import HeadlessServer, HeadlessVisualizer, driving, serving
+from tests.viewers.test_view import HeadlessConfig
 from tests.waiting import DEADLINE
+
+ANOTHER: list[dict[str, Any]] = [
+    {"title": "another"},
+    {"host": "workstation"},
+    {"port": 1},
+    {"persistent": True},
+    {"memory": "1GiB"},
+]
 
 
 class NeverReady(HeadlessVisualizer):
@@ -105,7 +116,9 @@ def test_what_this_process_starts_just_now_is_not_started_twice(
     visualizer.start_viewer(async_mode=True)
     try:
         # No connection file yet, and so nothing to be found by.
-        assert HeadlessVisualizer.starting("another") is None
+        for asked in ANOTHER:
+            assert HeadlessVisualizer.starting(**asked) is None
+        assert HeadlessVisualizer.starting(title="mine", persistent=False) is visualizer
         with connect("headless", timeout=0) as view:
             assert view.visualizer is visualizer
             view.show([[1, 2], [3, 4]])
@@ -114,3 +127,79 @@ def test_what_this_process_starts_just_now_is_not_started_twice(
         assert len(list_connections()) == 1
     finally:
         visualizer.stop_viewer(DEADLINE)
+
+
+def test_a_viewer_of_this_machine_is_none_of_anothers(
+    runtime_folder: Path, free_port: Callable[[], int], headless_kind: None
+) -> None:
+    with serving(port=free_port()):
+        assert HeadlessVisualizer().find_viewer()
+        away = HeadlessVisualizer(host="workstation")
+        assert not away.find_viewer()
+        assert away.locate() is None
+        with pytest.raises(NoServer, match="on workstation cannot be started from here"):
+            connect("headless", host="workstation")
+
+
+class Frozen(HeadlessServer):
+    """Its window does not answer: what has to be done there is not done."""
+
+    def tick(self, budget: float = 0.02) -> int:
+        return 0
+
+
+def test_one_whose_window_does_not_answer_is_emptied_by_nobody_who_waits(
+    runtime_folder: Path,
+    free_port: Callable[[], int],
+    headless_kind: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("coverslip.viewers.visualizer._CLEAR_TIMEOUT", 4.0)
+    with driving(Frozen(port=free_port())) as server:
+        config = HeadlessConfig(replace_layers=True, headless_port=server.connection.endpoint.port)
+        with connect("headless", config=config, timeout=0) as view:
+            # The caller has its view; another thread asks the window.
+            assert view.visualizer.presence() is Presence.STARTING
+            view.visualizer.wait_for_port(DEADLINE)
+            view.close(0)
+        monkeypatch.setattr("coverslip.viewers.visualizer._CLEAR_TIMEOUT", 0.1)
+        with connect("headless", config=config, start=False) as view:
+            assert view.visualizer.presence() is Presence.THERE
+            view.close(0)
+    assert "keeps the layers that it has" in caplog.text
+
+
+def test_locks_are_made_anew_in_a_forked_child() -> None:
+    class Owner:
+        def __init__(self) -> None:
+            self.renewed = 0
+
+    def renew(owner: Owner) -> None:
+        owner.renewed += 1
+
+    living = Living(renew)
+    owner = Owner()
+    living.add(owner)
+    living._lock.acquire()  # as a thread of the parent's holds it
+    living._after_fork()
+    assert (living.all(), owner.renewed) == ([owner], 1)
+
+
+def test_visualizers_are_made_and_counted_by_many_threads_at_once() -> None:
+    failures: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            for _ in range(200):
+                HeadlessVisualizer()
+                HeadlessVisualizer.starting()
+        except RuntimeError as error:  # a set that changed while it was read
+            failures.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,8 @@ import numpy as np
 import pytest
 
 from coverslip.payload import UnsupportedArray
-from coverslip.viewers import NapariStreamingConfig, StreamingConfig, scope
-from coverslip.viewers.backends import ViewerBackend
+from coverslip.viewers import NapariStreamingConfig, StreamingConfig, View, connect, scope
+from coverslip.viewers.backends import ViewerBackend, registry
 from coverslip.viewers.config import LazyNapariStreamingConfig
 from coverslip.viewers.errors import ConfigError, NoParserMatches, UnknownParser
 from coverslip.viewers.kinds import _OURS
@@ -179,6 +181,27 @@ class TestConfig:
         assert (source.display.opacity, source.display.blending) == (0.5, "additive")
         assert source.modes == {"plate": "slice", "site": "slice"}
 
+    def test_as_many_planes_are_kept_as_is_said(
+        self, backend: HeadlessBackend, server: First
+    ) -> None:
+        config = HeadlessConfig(keep=2, headless_port=server.connection.endpoint.port)
+        backend.save_batch(IMAGES, PATHS, config=config)
+        assert backend.flush(DEADLINE).shown == 3
+        assert server.sources[0].keep == 2
+        assert len(held(server)) == 2
+
+    def test_the_process_is_asked_where_nobody_else_says(
+        self, backend: HeadlessBackend, server: First, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        port = server.connection.endpoint.port
+        monkeypatch.setenv("COVERSLIP_HEADLESS_PORT", str(port))
+        monkeypatch.setenv("COVERSLIP_HEADLESS_OPACITY", "0.25")
+        backend.save_batch(IMAGES, PATHS)
+        assert backend.flush(DEADLINE).shown == 3
+        assert server.sources[0].display.opacity == 0.25
+        assert backend.view().visualizer.port == port
+        assert len(backend._open()) == 1
+
     def test_each_step_has_its_own_on_one_view(
         self, backend: HeadlessBackend, server: First
     ) -> None:
@@ -236,3 +259,40 @@ def test_with_no_viewer_the_pipeline_goes_on_and_all_is_counted(
     assert backend.flush(DEADLINE) == (3, 0, 3, 0)
     assert "cannot be started" in caplog.text
     backend.close(0)
+
+
+def test_one_that_is_connected_to_holds_nobody_else_up(
+    backend: HeadlessBackend, server: First, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def connecting(*kinds: str, **options: Any) -> View:
+        if options["port"] == 1:
+            asked.set()
+            assert go_on.wait(DEADLINE)
+        return connect(*kinds, **options)
+
+    monkeypatch.setattr("coverslip.viewers.backends.viewer.connect", connecting)
+    slow = threading.Thread(target=backend.view, kwargs={"host": "workstation", "port": 1})
+    slow.start()
+    try:
+        assert asked.wait(DEADLINE)
+        backend.save_batch(IMAGES, PATHS)
+        assert backend.flush(DEADLINE) == (3, 3, 0, 0)
+    finally:
+        go_on.set()
+        slow.join()
+
+
+def test_a_forked_child_has_locks_of_its_own(backend: HeadlessBackend) -> None:
+    held_by_a_thread = (backend._lock, registry._lock)
+    for lock in held_by_a_thread:
+        lock.acquire()
+    child = os.fork()
+    if child == 0:
+        free = backend._lock.acquire(blocking=False) and registry._lock.acquire(blocking=False)
+        # An RLock that the parent's own thread holds is this thread's too: a new one tells.
+        os._exit(0 if free and registry._lock is not held_by_a_thread[1] else 1)
+    for lock in held_by_a_thread:
+        lock.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -14,6 +14,7 @@ from coverslip.viewers.config import (
     FijiDisplayConfig,
     FijiLUT,
     FijiStreamingConfig,
+    LazyNapariStreamingConfig,
     NapariColormap,
     NapariDimensionMode,
     NapariDisplayConfig,
@@ -177,3 +178,17 @@ class TestComponents:
     def test_what_cannot_be_declared(self, name: str, mode: str, words: str) -> None:
         with pytest.raises(ConfigError, match=words):
             declare_components(**{name: mode})
+
+
+def test_a_memory_that_is_no_size_is_refused_where_it_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert NapariStreamingConfig(memory="2GiB").memory == "2GiB"
+    for wrong in ("lots", 5, "1 kB"):
+        with pytest.raises(ConfigError, match="memory="):
+            NapariStreamingConfig(memory=wrong)
+        with pytest.raises(ConfigError, match="memory="):
+            LazyNapariStreamingConfig(memory=wrong)
+    monkeypatch.setenv("COVERSLIP_STREAMING_MEMORY", "lots")
+    with pytest.raises(ConfigError, match=r"COVERSLIP_STREAMING_MEMORY.*lots"):
+        LazyNapariStreamingConfig().resolve()

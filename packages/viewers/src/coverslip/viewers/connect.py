@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 from coverslip.payload import Mode
 from coverslip.transport import Endpoint
-from coverslip.viewers.config.lazy import config_for
+from coverslip.viewers.config.base import Config
+from coverslip.viewers.config.lazy import config_for, config_in_force
 from coverslip.viewers.config.scope import configs_in
-from coverslip.viewers.config.streaming import Keep
+from coverslip.viewers.config.streaming import Keep, streaming_config
 from coverslip.viewers.errors import ConfigError
 from coverslip.viewers.kinds import visualizer_class
 from coverslip.viewers.remote import RemoteVisualizer, read_line
@@ -24,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def connect(
-    kind: str = "napari",
+    kind: str | None = None,
     *others: str,
     port: int | None = None,
     host: str | None = None,
@@ -48,9 +50,9 @@ def connect(
         Further kinds: ``connect("napari", "fiji")`` sends one stream to both, which lies in
         shared memory once. They start at the same time.
     port : int, optional
-        The viewer's data port. None takes the `config`'s; else the newest running one's (of that
-        `title`, if given), else starts one at the first free pair of ports. Several viewers have
-        their ports from configurations.
+        The viewer's data port. None takes what is configured; else the newest running one's (of
+        that `title`, if given), else starts one at the first free pair of ports. Several viewers
+        have their ports from configurations.
     host : str, optional
         This machine, ``"localhost"``, unless the `config` says otherwise. A viewer elsewhere has
         to be started there.
@@ -73,10 +75,12 @@ def connect(
         How many planes of each layer the viewer keeps, see `View`.
     config : object, optional
         A configuration (`coverslip.viewers.config`), Lazy or not; several, for several viewers;
-        or an object that holds some. A viewer whose configuration is not `enabled` is left out.
+        or an object that holds some. None takes what is in `scope`, else what the process has
+        configured. A viewer whose configuration is not `enabled` is left out.
     connection : str, path-like or Endpoint, optional
         A viewer on another machine, which is running: the line that ``coverslip connection show``
-        prints there, or a file that holds it. Where and of what `kind` it is, the line says.
+        prints there, or a file that holds it. Where and of what kind it is, the line says; it has
+        been started, with its title and its memory.
 
     Returns
     -------
@@ -89,7 +93,8 @@ def connect(
     UnknownViewer, NoDisplay, coverslip.transport.TransportError
         A viewer was not started; the message says why and what to do. Others may have been.
     ConfigError
-        The configuration is none, or one port was given for several viewers.
+        The configuration is none, one port was given for several viewers, or something that
+        the `connection` has decided.
     ViewerGone
         Nobody answers at the `connection`.
 
@@ -100,12 +105,17 @@ def connect(
     >>> view.show(image, well="A01", channel="DAPI", z_index=3)  # doctest: +SKIP
     """
     if connection is not None:
-        if port is not None or host is not None or others:
-            raise ConfigError("connect(connection=…): the line says host and port, of one viewer")
+        decided: dict[str, object] = {"kind": kind, "others": others or None, "port": port}
+        decided |= {"host": host, "persistent": persistent, "title": title, "memory": memory}
+        if given := [name for name, value in decided.items() if value is not None]:
+            raise ConfigError(
+                f"connect(connection=…, {', '.join(given)}): the line says which viewer it is, "
+                "which runs and was started as it is; leave the rest out"
+            )
         return _reach(
             connection, start=start, timeout=timeout, modes=modes, keep=keep, config=config
         )
-    kinds = (kind, *others)
+    kinds = (kind or "napari", *others)
     if others and (port is not None or len(set(kinds)) < len(kinds)):
         raise ConfigError(
             f"connect{kinds}: each kind once, and each port by a configuration, as in "
@@ -114,14 +124,25 @@ def connect(
     if config is not None and not configs_in(config):
         raise ConfigError(f"connect(config={config!r}): it is no configuration and holds none")
     visualizers = []
+    configs = []
     for one in kinds:
-        own = config_for(one, config)
+        own = _config(one, config)
         if not getattr(own, "enabled", True):
             logger.info("nothing is sent to %s: its configuration says enabled=False", one)
             continue
         made = visualizer_class(one)
-        # What this process starts just now cannot be found by its connection file yet.
-        visualizer = made.starting(title) if port is None and own is None else None
+        visualizer = None
+        if config is None:
+            # What this process starts just now cannot be found by its connection file yet.
+            visualizer = made.starting(
+                port=_first(port, own, "port"),
+                host=_first(host, own, "host"),
+                title=_first(title, own, "viewer_title"),
+                persistent=_first(persistent, own, "persistent"),
+                memory=_first(memory, own, "memory"),
+            )
+        if own is not None:
+            configs.append(own)
         visualizers.append(
             visualizer
             or made(
@@ -138,7 +159,7 @@ def connect(
     else:
         for visualizer in visualizers:
             _find(visualizer)
-    return View(visualizers, modes=modes, keep=keep)
+    return View(visualizers, modes=modes, keep=keep, config=configs or None)
 
 
 def _reach(
@@ -151,10 +172,25 @@ def _reach(
     config: object,
 ) -> View:
     endpoint = connection if isinstance(connection, Endpoint) else read_line(connection)
+    own = _config(endpoint.kind, config)
+    if not getattr(own, "enabled", True):
+        logger.info("nothing is sent to %s: its configuration says enabled=False", endpoint.kind)
+        return View(())
     visualizer = RemoteVisualizer(endpoint)
     if start:
         visualizer.start_viewer(async_mode=timeout <= 0, timeout=timeout)
-    return View(visualizer, modes=modes, keep=keep, config=config)
+    return View(visualizer, modes=modes, keep=keep, config=own)
+
+
+def _config(kind: str, given: object) -> Config | None:
+    """Return the configuration of a viewer: of those that were given, else the one in force."""
+    if given is not None:
+        return config_for(kind, given)
+    return config_in_force(streaming_config(kind))
+
+
+def _first(argument: Any, config: Config | None, field: str) -> Any:
+    return getattr(config, field, None) if argument is None else argument
 
 
 def _start(visualizers: Sequence[StreamVisualizer], timeout: float) -> None:

@@ -6,7 +6,7 @@ import logging
 
 from coverslip.transport import Connection, Pong, TransportError, list_connections, ping
 
-__all__ = ["PATIENCE", "ask", "candidates", "successor"]
+__all__ = ["LOCAL_HOSTS", "PATIENCE", "ask", "candidates", "successor"]
 
 logger = logging.getLogger(__name__)
 
@@ -14,12 +14,22 @@ PATIENCE = 1.0
 """Seconds that a viewer which is well has to answer."""
 
 
-def candidates(kind: str, port: int | None, title: str | None) -> list[Connection]:
-    """Return the running viewers of a kind on a port, or of a title, or any; newest first."""
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""What this machine calls itself."""
+
+
+def candidates(
+    kind: str, port: int | None, title: str | None, host: str = "localhost"
+) -> list[Connection]:
+    """Return the running viewers of a kind on a port, or of a title, or any; newest first.
+
+    All are this machine's: of another `host` there is only one that was bound to that very address.
+    """
     found = [
         connection
         for connection in list_connections(kind)
-        if (
+        if (host in LOCAL_HOSTS or host == connection.endpoint.host)
+        and (
             connection.endpoint.port == port
             if port is not None
             else title in (None, connection.title)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from coverslip.payload import CANONICAL_ORDER, Display, Mode, UnsupportedArray
+from coverslip.payload import CANONICAL_ORDER, Display, Mode, Source, UnsupportedArray, as_source
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.display import DisplayConfig, with_short_names
 from coverslip.viewers.config.streaming import Keep, StreamingConfig
@@ -60,6 +60,41 @@ class Look(NamedTuple):
             keep = config.keep if isinstance(config, StreamingConfig) else "all"
         chosen = own | {name: Mode(mode).value for name, mode in modes.items()}
         return cls(chosen, display, as_keep(keep))
+
+    def source(
+        self,
+        *,
+        name: str | None,
+        step_name: str | None,
+        step_index: int | None,
+        words: Mapping[str, Any],
+        replace: str,
+    ) -> Source:
+        """Return what planes say of themselves and ask this viewer for.
+
+        Parameters
+        ----------
+        name, step_name, step_index : optional
+            As for `View.show`.
+        words : mapping
+            Display settings of the call's own, from `as_words`.
+        replace : str
+            What the planes of one replacement share; empty where nothing is replaced.
+
+        Raises
+        ------
+        coverslip.payload.UnsupportedArray
+            One of them cannot be sent.
+        """
+        return as_source(
+            name=name,
+            step_name=step_name,
+            step_index=step_index,
+            modes=self.modes,
+            display=self.with_words(words),
+            replace=replace,
+            keep=self.keep,
+        )
 
     def with_words(self, words: Mapping[str, Any]) -> Display:
         """Return the display settings with a call's own in their place."""

@@ -6,6 +6,7 @@ It cannot be started, looked at or signalled from here: only asked.
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import stat
 import sys
@@ -20,6 +21,7 @@ from coverslip.transport import (
     Connection,
     Done,
     Endpoint,
+    LaunchError,
     Shutdown,
     TransportError,
     ping,
@@ -30,6 +32,8 @@ from coverslip.viewers.target import Presence
 from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
 __all__ = ["RemoteVisualizer", "read_line"]
+
+logger = logging.getLogger(__name__)
 
 _PING_TIMEOUT = 3.0
 _LOOK_AGAIN = 0.1
@@ -91,10 +95,15 @@ class RemoteVisualizer(StreamVisualizer):
         Raises
         ------
         ViewerGone
-            It did not within `timeout` seconds; says where it was looked for.
+            It did not answer within `timeout` seconds; says where it was looked for.
+        coverslip.transport.LaunchError
+            It answers, and was not on screen within `timeout` seconds.
         """
-        if not async_mode:
-            self.wait_for_ready(timeout)
+        if not async_mode and not self.wait_for_ready(timeout):
+            raise LaunchError(
+                f"the {self.kind} viewer on {self.host}, port {self.port}, was not ready within "
+                f"{timeout:g} s; it goes on starting there"
+            )
 
     def find_viewer(self) -> bool:
         """Whether the viewer answers."""
@@ -131,8 +140,14 @@ class RemoteVisualizer(StreamVisualizer):
         )
 
     def stop_viewer(self, timeout: float = 10.0, *, force: bool = False) -> None:
-        """Ask the viewer to end; its process is not ours to signal, whatever `force` says."""
-        request(self._endpoint, Shutdown(), Done, timeout=timeout)
+        """Ask the viewer to end; its process is not ours to signal, whatever `force` says.
+
+        Stopping one that does not run, or cannot be reached, does nothing.
+        """
+        if self.is_running:
+            request(self._endpoint, Shutdown(), Done, timeout=timeout)
+        else:
+            logger.info("the %s viewer on %s does not answer any more", self.kind, self.host)
 
     @property
     def is_running(self) -> bool:

@@ -40,7 +40,9 @@ class Starter:
     command : callable
         Makes the process's arguments from a launch id, a log file and a port.
     adopt : callable
-        Takes a viewer that somebody else started meanwhile; whether there was one.
+        Takes a viewer that somebody else started; whether there was one.
+    look_first : bool
+        Whether there may be one already, rather than only by the time that a launch has failed.
     found : callable
         Called with the connection once the sockets are bound: planes may come before the window.
     ready : callable
@@ -57,6 +59,7 @@ class Starter:
         detached: bool,
         command: Callable[[str, Path, int | None], list[str]],
         adopt: Callable[[], bool],
+        look_first: bool,
         found: Callable[[Connection], object],
         ready: Callable[[], object],
     ) -> None:
@@ -69,6 +72,7 @@ class Starter:
         self._detached = detached
         self._command = command
         self._adopt = adopt
+        self._look_first = look_first
         self._found = found
         self._ready = ready
         self._launched: Launched | None = None
@@ -101,6 +105,8 @@ class Starter:
     def _run(self) -> None:
         deadline = time.monotonic() + self._timeout
         try:
+            if self._look_first and self._adopt():
+                return
             port = self._port
             if port is None and port_holder(self._default_port) is None:
                 # Asked for by number, so that of two that start at once only one gets it: the

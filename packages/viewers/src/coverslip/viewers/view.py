@@ -17,7 +17,6 @@ from coverslip.payload import (
     Source,
     as_origin,
     as_planes,
-    as_source,
     is_on_device,
     to_host,
 )
@@ -243,14 +242,12 @@ class View(Card, Annotating):
             return last[1]
         replacement = uuid.uuid4().hex if replace_layers else ""
         made = tuple(
-            as_source(
+            look.source(
                 name=name,
                 step_name=step_name,
                 step_index=step_index,
-                modes=look.modes,
-                display=look.with_words(words),
+                words=words,
                 replace=replacement,
-                keep=look.keep,
             )
             for look in self._looks
         )

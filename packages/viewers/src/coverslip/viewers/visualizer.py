@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -25,6 +23,7 @@ from coverslip.transport import (
     Endpoint,
     LaunchError,
     NoServer,
+    TransportError,
     is_serving,
     request,
     stop,
@@ -32,8 +31,9 @@ from coverslip.transport import (
 from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.scope import configs_in
 from coverslip.viewers.display import require_display
-from coverslip.viewers.errors import ViewerGone
-from coverslip.viewers.finding import PATIENCE, ask, candidates, successor
+from coverslip.viewers.errors import ConfigError, ViewerGone
+from coverslip.viewers.finding import LOCAL_HOSTS, PATIENCE, ask, candidates, successor
+from coverslip.viewers.living import Living
 from coverslip.viewers.memory.budget import parse_size
 from coverslip.viewers.starter import Starter
 from coverslip.viewers.target import Presence
@@ -46,11 +46,9 @@ START_TIMEOUT = 60.0
 """Seconds: a cold napari takes five, a cold disk and shader compiler many more."""
 
 _GRACE = 2.0
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
-
-_visualizers: weakref.WeakSet[StreamVisualizer] = weakref.WeakSet()
-"""Those of this process."""
+_CLEAR_TIMEOUT = 10.0
+"""Seconds that a viewer's window has to empty itself: more only where it does not answer."""
 
 
 class StreamVisualizer:
@@ -77,7 +75,8 @@ class StreamVisualizer:
         ``localhost``: this machine. A viewer elsewhere is reached by its
         ``coverslip://`` line, see `coverslip.viewers.connect`.
     replace_layers : bool, default False
-        Clear the viewer when this visualizer finds or starts it.
+        Clear the viewer when this visualizer finds or starts it. One that does not answer in ten
+        seconds is used as it is, with a warning.
     memory : str or int, optional
         What a viewer that is started may take, such as ``"2GiB"`` or a number of bytes; by
         default 4 GiB, or half of what is free then.
@@ -125,7 +124,7 @@ class StreamVisualizer:
         self._wanted_port = _first(port, _get(config, "port"))
         self.replace_layers = bool(_first(replace_layers, _get(config, "replace_layers")))
         wanted = _first(memory, _get(config, "memory"))
-        self.memory = None if wanted is None else parse_size(wanted)
+        self.memory = None if wanted is None else _bytes(wanted)
         self._connection: Connection | None = None
         self._renew_locks()
         self._starter: Starter | None = None
@@ -169,25 +168,13 @@ class StreamVisualizer:
             if self._starter is not None and self._starter.busy:
                 if async_mode:
                     return
-            elif not (reuse and self._adopt()):
-                if self.host not in _LOCAL_HOSTS:
-                    raise NoServer(
-                        f"a viewer on {self.host} cannot be started from here: start it there "
-                        f"and connect with the line that `coverslip connection show` prints"
-                    )
-                if self.needs_display:
-                    require_display()
-                self._starter = Starter(
-                    self.kind,
-                    port=self._wanted_port,
-                    default_port=self.default_port,
-                    timeout=timeout,
-                    detached=self.persistent,
-                    command=self._command,
-                    adopt=self._adopt if reuse else lambda: False,
-                    found=self._started,
-                    ready=self._clear if self.replace_layers else lambda: None,
-                )
+            else:
+                # A window has to answer before it is empty, which no pipeline waits for.
+                later = async_mode and reuse and self._will_clear()
+                if reuse and not later and self._adopt():
+                    self._starter = None
+                else:
+                    self._starter = self._start(timeout, reuse=reuse, look_first=later)
         # The starter's own deadline comes first: its error says what was seen.
         if not async_mode and not self.wait_for_ready(timeout + _GRACE):
             raise LaunchError(
@@ -195,20 +182,58 @@ class StreamVisualizer:
                 f"it goes on starting, and stop_viewer() ends it"
             )
 
-    @classmethod
-    def starting(cls, title: str | None = None) -> Self | None:
-        """Return the visualizer of this process whose viewer is on its way, of that title if given.
+    def _start(self, timeout: float, *, reuse: bool, look_first: bool) -> Starter:
+        if not look_first:
+            self._require_place()
+        return Starter(
+            self.kind,
+            port=self._wanted_port,
+            default_port=self.default_port,
+            timeout=timeout,
+            detached=self.persistent,
+            command=self._command,
+            adopt=self._adopt if reuse else lambda: False,
+            look_first=look_first,
+            found=self._started,
+            ready=self._clear_own if self.replace_layers else lambda: None,
+        )
 
-        A second one would find no viewer yet, and start another.
+    @classmethod
+    def starting(
+        cls,
+        *,
+        port: int | None = None,
+        host: str | None = None,
+        title: str | None = None,
+        persistent: bool | None = None,
+        memory: str | int | None = None,
+    ) -> Self | None:
+        """Return the visualizer of this process whose viewer is on its way and is what is asked.
+
+        A second one would find no viewer yet, and start another. What is None is not asked for.
         """
-        for visualizer in list(_visualizers):
+        for one in _visualizers.all():
             if (
-                isinstance(visualizer, cls)
-                and visualizer.presence() is Presence.STARTING
-                and title in {None, visualizer.viewer_title}
+                isinstance(one, cls)
+                and one.presence() is Presence.STARTING
+                and port in {None, one.port}
+                and host in {None, one.host}
+                and title in {None, one.viewer_title}
+                and persistent in {None, one.persistent}
+                and (memory is None or _bytes(memory) == one.memory)
             ):
-                return visualizer
+                return one
         return None
+
+    def _require_place(self) -> None:
+        """Raise where no viewer can be started from here."""
+        if self.host not in LOCAL_HOSTS:
+            raise NoServer(
+                f"a viewer on {self.host} cannot be started from here: start it there "
+                f"and connect with the line that `coverslip connection show` prints"
+            )
+        if self.needs_display:
+            require_display()
 
     def find_viewer(self) -> bool:
         """Take a running viewer that fits, without starting one; whether there was one."""
@@ -234,20 +259,26 @@ class StreamVisualizer:
         return command
 
     def _adopt(self) -> bool:
-        """Take a running viewer, if one fits and answers."""
+        """Take a running viewer, if one fits and answers; never raises because of one."""
         seen = self._connection
         if seen is not None and ask(seen):
             return True
         for connection in self._candidates():
             if ask(connection):
-                self._connect(seen, connection)
                 if self.replace_layers:
-                    self._clear()
+                    self._clear(connection.endpoint)
+                self._connect(seen, connection)
                 return True
         return False
 
+    def _will_clear(self) -> bool:
+        """Whether a viewer is there that would be emptied before it is taken."""
+        if not self.replace_layers or self.is_running:
+            return False
+        return bool(self._candidates())
+
     def _candidates(self) -> list[Connection]:
-        return candidates(self.kind, self._wanted_port, self.viewer_title)
+        return candidates(self.kind, self._wanted_port, self.viewer_title, self.host)
 
     def _connect(self, seen: Connection | None, found: Connection | None) -> Connection | None:
         """Take `found` unless another thread changed the connection since it was `seen`.
@@ -262,8 +293,14 @@ class StreamVisualizer:
                 self._connection = found
             return self._connection
 
-    def _clear(self) -> None:
-        request(self.endpoint, Clear(), Done, timeout=START_TIMEOUT)
+    def _clear(self, endpoint: Endpoint) -> None:
+        try:
+            request(endpoint, Clear(), Done, timeout=_CLEAR_TIMEOUT)
+        except TransportError as error:
+            logger.warning("the %s viewer keeps the layers that it has: %s", self.kind, error)
+
+    def _clear_own(self) -> None:
+        self._clear(self.endpoint)
 
     def wait_for_ready(self, timeout: float = START_TIMEOUT) -> bool:
         """Wait until the viewer is on screen.
@@ -409,10 +446,12 @@ def _get(config: Any, field: str) -> Any:
     return None if config is None else getattr(config, field, None)
 
 
-def _renew_after_fork() -> None:
-    for visualizer in list(_visualizers):
-        visualizer._renew_locks()
+def _bytes(memory: str | int) -> int:
+    try:
+        return parse_size(memory)
+    except ValueError as error:
+        raise ConfigError(f"memory={error}") from None
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_after_fork)
+_visualizers = Living(StreamVisualizer._renew_locks)
+"""Those of this process."""

@@ -11,6 +11,7 @@ or at run time with `register_backend`. Theirs is imported when it is asked for,
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -33,6 +34,16 @@ _factories: dict[str, Factory] = {
 }
 _made: dict[str, StreamingBackend] = {}
 _lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """Make it anew in a forked child, where its parent's threads never release it."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def backend_names() -> tuple[str, ...]:

@@ -7,16 +7,16 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from numpy.typing import ArrayLike
 
-from coverslip.payload import Mode, as_source
+from coverslip.payload import Mode
 from coverslip.transport import Delivery, TransportError
 from coverslip.viewers.backends.base import PathLike, StreamingBackend
 from coverslip.viewers.backends.batch import Components, Parser, Refusal, images_of
 from coverslip.viewers.config.base import Config
-from coverslip.viewers.config.lazy import config_for, config_in_scope
+from coverslip.viewers.config.lazy import config_for, config_in_force
 from coverslip.viewers.config.streaming import (
     FijiStreamingConfig,
     NapariStreamingConfig,
@@ -24,6 +24,7 @@ from coverslip.viewers.config.streaming import (
 )
 from coverslip.viewers.connect import connect
 from coverslip.viewers.errors import ConfigError, ViewerError
+from coverslip.viewers.living import Living
 from coverslip.viewers.look import WORDS, Look, as_words
 from coverslip.viewers.stream import Image, Statistics
 from coverslip.viewers.view import View
@@ -31,6 +32,10 @@ from coverslip.viewers.view import View
 __all__ = ["FijiStreamingBackend", "NapariStreamingBackend", "ViewerBackend"]
 
 logger = logging.getLogger(__name__)
+
+
+_Where: TypeAlias = tuple[str, int | None]
+"""Host and port."""
 
 
 class ViewerBackend(StreamingBackend):
@@ -43,8 +48,16 @@ class ViewerBackend(StreamingBackend):
     """What configures it."""
 
     def __init__(self) -> None:
-        self._views: dict[tuple[str, int | None], View] = {}
+        self._views: dict[_Where, View] = {}
+        self._renew_locks()
+        _backends.add(self)
+
+    def _renew_locks(self) -> None:
+        """Make the locks, also in a forked child, where its parent's threads never release them."""
         self._lock = threading.Lock()
+        """Guards the two tables; never held for long."""
+        self._turns: dict[_Where, threading.Lock] = {}
+        """For each viewer, what is held while it is connected to, which may take seconds."""
 
     def save_batch(
         self,
@@ -86,7 +99,7 @@ class ViewerBackend(StreamingBackend):
             ``"auto"``, a parser's name, or a function of the path.
         config : object, optional
             A configuration, Lazy or not, or an object that holds one. None takes what the
-            pipeline and the step have in `scope`, else nothing.
+            pipeline and the step have in `scope`, else what the process has configured.
         axes, rgb : sequence of str, bool, optional
             As for `View.show`; each component axis adds planes.
         name : str, optional
@@ -115,18 +128,17 @@ class ViewerBackend(StreamingBackend):
         coverslip.payload.UnsupportedArray
             Something that cannot be shown. Nothing of the batch was sent.
         """
-        settings = config_in_scope(self.config) if config is None else self._config(config)
+        settings = config_in_force(self.config) if config is None else self._config(config)
         if not getattr(settings, "enabled", True):
             logger.debug("%d images are not sent: enabled=False", len(data_list))
             return
         look = Look.of(settings, modes or {})
         words = {word: kwargs.pop(word) for word in WORDS if word in kwargs}
-        source = as_source(
+        source = look.source(
             name=name,
             step_name=step_name,
             step_index=step_index,
-            modes=look.modes,
-            display=look.with_words(as_words(**words)),
+            words=as_words(**words),
             replace=uuid.uuid4().hex if replace_layers else "",
         )
         images: list[Image] = []
@@ -164,23 +176,32 @@ class ViewerBackend(StreamingBackend):
         host, port : str, int, optional
             The viewer; None takes the `config`'s, else the one that runs.
         config : Config, optional
-            How it is started.
+            How it is started; None takes the one in force, as `save_batch` does.
         """
+        if config is None:
+            config = config_in_force(self.config)
         if isinstance(config, StreamingConfig):
             host = config.host if host is None else host
             port = config.port if port is None else port
-        host = host or "localhost"
+        where = (host or "localhost", port)
         with self._lock:
-            view = self._views.get((host, port))
+            turn = self._turns.setdefault(where, threading.Lock())
+        with turn:
+            view = self._views.get(where)
             if view is None:
-                try:
-                    # The pipeline does not wait for a window: planes wait for it instead.
-                    view = connect(self.kind, host=host, port=port, timeout=0, config=config)
-                except (ViewerError, TransportError) as error:
-                    logger.error("no %s viewer can be started: %s", self.kind, error)
-                    view = connect(self.kind, host=host, port=port, start=False, config=config)
-                self._views[host, port] = view
+                view = self._connect(where, config)
+                with self._lock:
+                    self._views[where] = view
             return view
+
+    def _connect(self, where: _Where, config: Config | None) -> View:
+        host, port = where
+        try:
+            # The pipeline does not wait for a window: planes wait for it instead.
+            return connect(self.kind, host=host, port=port, timeout=0, config=config)
+        except (ViewerError, TransportError) as error:
+            logger.error("no %s viewer can be started: %s", self.kind, error)
+            return connect(self.kind, host=host, port=port, start=False, config=config)
 
     def flush(self, timeout: float = 10.0) -> Delivery:
         """Wait until what was sent is shown, dropped or failed; see `View.flush`."""
@@ -206,6 +227,10 @@ class ViewerBackend(StreamingBackend):
     def __reduce__(self) -> tuple[Any, ...]:
         # Views stay in their process; another one connects to the same viewers when it saves.
         return type(self), ()
+
+
+_backends = Living(ViewerBackend._renew_locks)
+"""Those of this process."""
 
 
 class NapariStreamingBackend(ViewerBackend):

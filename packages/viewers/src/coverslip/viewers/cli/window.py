@@ -29,7 +29,7 @@ def open_window(
     *,
     port: int | None = None,
     title: str | None = None,
-    persistent: bool = True,
+    persistent: bool | None = None,
     connection: str | None = None,
 ) -> View:
     """Return a view of a viewer that is on screen. Whoever loses patience leaves none half started.

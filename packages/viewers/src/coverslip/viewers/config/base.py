@@ -7,6 +7,7 @@ it: a subclass's ``plate_mode`` counts as ours do.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 from coverslip.payload import Mode
@@ -30,6 +31,9 @@ class Config:
 
     section: ClassVar[str] = "streaming"
     """Where its fields stand in ``coverslip.toml``, and after ``COVERSLIP_`` in variables."""
+
+    limits: ClassVar[Mapping[str, Callable[[Any], object]]] = {}
+    """What a field's type cannot say: raises ValueError for what the field does not take."""
 
     def __post_init__(self) -> None:
         for name in config_fields(type(self)):

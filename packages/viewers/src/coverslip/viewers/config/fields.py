@@ -111,6 +111,12 @@ def check_value(config: type, name: str, value: object, *, strict: bool = True) 
         if isinstance(field.wanted, type) and issubclass(field.wanted, Enum):
             hint = f"; there are: {', '.join(str(one.value) for one in field.wanted)}"
         raise ConfigError(f"{config.__name__}: {name}={value!r}: {error}{hint}") from None
+    limit = getattr(config, "limits", {}).get(name)
+    if limit is not None:
+        try:
+            limit(checked)
+        except ValueError as error:
+            raise ConfigError(f"{config.__name__}: {name}={value!r}: {error}") from None
     if field.names is not None and isinstance(checked, str):
         return field.names.from_text(checked)
     return checked

@@ -23,6 +23,7 @@ from coverslip.viewers.config.fields import check_value, config_fields, default_
 from coverslip.viewers.config.process import ProcessSettings
 from coverslip.viewers.config.scope import configs_in, in_scope
 from coverslip.viewers.config.streaming import FijiStreamingConfig, NapariStreamingConfig
+from coverslip.viewers.errors import ConfigError
 
 __all__ = [
     "Lazy",
@@ -32,6 +33,7 @@ __all__ = [
     "LazyNapariStreamingConfig",
     "Origin",
     "config_for",
+    "config_in_force",
     "config_in_scope",
 ]
 
@@ -145,6 +147,37 @@ def config_in_scope(config: type[C]) -> C | None:
     own = max([config, *(one for one in found if issubclass(one, config))], key=_depth)
     process = ProcessSettings.now()
     return own(**{name: _inherited(own, name, process).value for name in config_fields(own)})
+
+
+def config_in_force(config: type[C]) -> C | None:
+    """Return what holds where no configuration is given: the scopes', else the process's.
+
+    Within a scope, and for what the process sets, as `config_in_scope`. What a process leaves open
+    outside of any scope is left to the viewer: None, where the field may be None, so any running
+    viewer's port and its own choice of colours.
+
+    Returns
+    -------
+    Config or None
+        None where neither says anything.
+    """
+    within = config_in_scope(config)
+    if within is not None:
+        return within
+    process = ProcessSettings.now()
+    settings = {name: process.get(config, name) for name in config_fields(config)}
+    given = {name: setting.value for name, setting in settings.items() if setting is not None}
+    if not given:
+        return None
+    left = {name: None for name in settings if name not in given and _may_be_none(config, name)}
+    return config(**left, **given)
+
+
+def _may_be_none(config: type[Config], name: str) -> bool:
+    try:
+        return check_value(config, name, None) is None
+    except ConfigError:
+        return False
 
 
 def _depth(config: type) -> int:

@@ -63,13 +63,14 @@ def in_scope(config: type[Config]) -> Iterator[tuple[str, Config]]:
     """Return the configurations that have a say in one of that class, nearest first.
 
     They are of its class, of one that it stands on (a `StreamingConfig` speaks for every viewer)
-    or of one that stands on it.
+    or of one that stands on it, and none is for another viewer.
     """
     for level, variable in LEVELS.items():
         for found in variable.get():
             # The Lazy form's own class stands beside what it is the form of, not above it.
             of = getattr(found, "concrete", type(found))
-            if issubclass(of, config) or issubclass(config, of):
+            related = issubclass(of, config) or issubclass(config, of)
+            if related and of.kind in ("", config.kind):
                 yield level, found
 
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta
 
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.display import FijiDisplayConfig, NapariDisplayConfig
 from coverslip.viewers.config.fields import Port
+from coverslip.viewers.memory.budget import parse_size
 
-__all__ = ["FijiStreamingConfig", "Keep", "NapariStreamingConfig", "StreamingConfig"]
+__all__ = [
+    "FijiStreamingConfig",
+    "Keep",
+    "NapariStreamingConfig",
+    "StreamingConfig",
+    "streaming_config",
+]
 
 Keep: TypeAlias = Literal["all", "latest"] | Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+def _size_or_none(memory: str | int | None) -> None:
+    if memory is not None:
+        parse_size(memory)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -41,6 +54,8 @@ class StreamingConfig(Config):
         How many planes of each layer the viewer keeps, the newest; older ones leave the layer.
     """
 
+    limits: ClassVar[Mapping[str, Callable[[Any], object]]] = {"memory": _size_or_none}
+
     enabled: bool = True
     persistent: bool = True
     replace_layers: bool = False
@@ -58,6 +73,16 @@ class StreamingConfig(Config):
     def host(self) -> str:
         """The machine that the viewer runs on."""
         return str(getattr(self, f"{self.kind}_host", "localhost"))
+
+
+def streaming_config(kind: str) -> type[StreamingConfig]:
+    """Return the class that configures streaming to a viewer kind; that for any, if it has none."""
+    waiting = list(StreamingConfig.__subclasses__())
+    for config in waiting:  # grows: what others stand on comes before them
+        if config.kind == kind:
+            return config
+        waiting += config.__subclasses__()
+    return StreamingConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
