@@ -132,3 +132,38 @@ def test_a_plane_that_is_damaged_on_its_way_fails_alone_and_is_counted(
     report = request(contained, Status(stream=stream.id), Report, timeout=10)
     counts = report.streams[stream.id]
     assert (counts.shown, counts.dropped, counts.failed) == (2, 0, 1)
+
+
+def test_planes_that_lost_their_lease_are_dropped_and_the_next_arrive(
+    stream: Stream, contained: Endpoint
+) -> None:
+    show(stream, camera(1))
+    assert stream.flush(DEADLINE).shown == 1
+    with stream._lock:  # so that the packer comes when the pixels are gone
+        show(stream, camera(2), camera(3), first=1)
+        stream._arena.clear_lane(0)
+    assert stream.flush(DEADLINE) == (3, 1, 2, 0)
+    show(stream, camera(4), first=3)
+    assert stream.flush(DEADLINE) == (4, 2, 2, 0)
+    assert checksums(contained) == {0: crc32(camera(1)), 3: crc32(camera(4))}
+
+
+class Curious(Economy):
+    """Wants to know what compressing would do, and never compresses."""
+
+    def wants_sample(self, now: float) -> bool:
+        return True
+
+
+def test_a_sample_takes_no_memory_of_the_stream_s(
+    contained: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coverslip.viewers.inline.Economy", Curious)
+    stream = Stream([RemoteTarget(contained)], budget=BUDGET)
+    show(stream, camera(1), camera(2))
+    assert stream.flush(DEADLINE) == (2, 2, 0, 0)
+    assert stream._lanes[0]._packer.economy.ratio is not None
+    assert stream.statistics().compressed == 0
+    reserved = stream._arena.bytes_reserved
+    stream.close()
+    assert reserved < BUDGET // 4, "no ring"

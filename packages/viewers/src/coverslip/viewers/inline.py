@@ -58,6 +58,8 @@ _RING_SHARE = 4
 """The ring takes this part of the budget at most."""
 
 _RING_PAUSE = 1.0
+_LOOK = 1.0
+"""Seconds between two looks for something to send, should nobody tell of it."""
 _MARGIN = 1.1
 _PAUSE = 0.02
 _JOIN_TIMEOUT = 4.0
@@ -199,7 +201,7 @@ class Packer:
         while True:
             with self._changed:
                 while not self._closing and not self._ready():
-                    self._changed.wait()
+                    self._changed.wait(_LOOK)
                 if self._closing:
                     return
                 parcel, turn = self._lane.first, self._turn
@@ -230,11 +232,11 @@ class Packer:
         try:
             packed = self._pack(parcel)
         except PayloadError as error:
-            # Its lease ended meanwhile, or the arena was closed: the lane was lost, and counted.
-            logger.debug("nothing to send: %s", error)
             with self._changed:
-                if turn == self._turn and not self._closing:
-                    self._changed.wait(_PAUSE)
+                # Mostly the lane was lost meanwhile, and the parcel counted with it. Otherwise it
+                # is counted here: pixels that are gone do not come back.
+                if turn == self._turn and self._lane.first is parcel:
+                    self._lane.drop_first(str(error))
             return
         with self._changed:
             if turn != self._turn or self._lane.first is not parcel:
@@ -294,39 +296,51 @@ class Packer:
         wire = sum(len(frame) for frame in frames)
         return _Packed(tuple(planes), frames, wire, tuple(loose), tuple(held), start, taken)
 
+    @property
+    def _ring_size(self) -> int:
+        return min(_RING_BYTES, self._arena.budget // _RING_SHARE)
+
     def _room(self) -> tuple[int, memoryview]:
-        """Return the free part of the ring; make the ring when it is wanted first."""
+        """Return the free part of the ring; make the ring when it pays to compress."""
         with self._changed:
-            if not self.economy.compresses and not self.economy.wants_sample(time.monotonic()):
+            wanted = self.economy.compresses
+            missing = wanted and self._ring is None
+        # Without the lock, which `show` needs: fresh memory takes its time.
+        made = self._new_ring() if missing else None
+        with self._changed:
+            self._ring = self._ring or made
+            if not wanted or self._ring is None:
                 return 0, memoryview(b"")
-            if self._ring is None:
-                now = time.monotonic()
-                if now < self._ring_wanted:
-                    return 0, memoryview(b"")
-                self._ring_wanted = now + _RING_PAUSE
-                size = min(_RING_BYTES, self._arena.budget // _RING_SHARE)
-                try:
-                    memory = self._arena.allocate((size,), np.uint8)
-                except PayloadError as error:
-                    logger.debug("no memory to compress into: %s", error)
-                    memory = None
-                if memory is None:
-                    return 0, memoryview(b"")
-                self._ring = Ring(memory)
             return self._ring.free()
 
+    def _new_ring(self) -> Ring | None:
+        """Return a ring in the arena, None when there is no room; asks once in a while."""
+        now = time.monotonic()
+        if now < self._ring_wanted:
+            return None
+        self._ring_wanted = now + _RING_PAUSE
+        try:
+            memory = self._arena.allocate((self._ring_size,), np.uint8)
+        except PayloadError as error:
+            logger.debug("no memory to compress into: %s", error)
+            return None
+        return None if memory is None else Ring(memory)
+
     def _compress(self, pixels: memoryview, plane: Plane, room: memoryview) -> int:
-        """Compress a plane, if that pays or to know; return its length in `room`, 0 as it is."""
+        """Compress a plane, if that pays; return its length in `room`, 0 as it is."""
         if not self._may_compress or pixels.nbytes < _LEAST_COMPRESSED:
             return 0
         economy = self.economy
         if economy.compresses:
             if room.nbytes * (economy.ratio or 1.0) < pixels.nbytes:
                 return 0
-        # A whole plane is the sample, too: of a part, waiting for the GIL would be most of it.
-        elif room.nbytes < pixels.nbytes or not economy.wants_sample(time.monotonic()):
-            return 0
-        return self._measured(pixels, int(plane.dtype[2]), room)
+            return self._measured(pixels, int(plane.dtype[2]), room)
+        if pixels.nbytes <= self._ring_size and economy.wants_sample(time.monotonic()):
+            # A whole plane is the sample: of a part, waiting for the GIL would be most of it. It
+            # goes as it is, for the memory of a ring is not taken before it is known to pay.
+            spare = np.empty(pixels.nbytes, np.uint8)
+            self._measured(pixels, int(plane.dtype[2]), spare.data)
+        return 0
 
     def _measured(self, pixels: memoryview, itemsize: int, room: memoryview) -> int:
         began = time.perf_counter()

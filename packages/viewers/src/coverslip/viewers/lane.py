@@ -247,6 +247,15 @@ class Lane:
         self.account.publish(len(planes))
         return True
 
+    def drop_first(self, reason: str) -> None:
+        """Leave out what is to be sent next, and go on with what comes after it."""
+        parcel = self._pending.popleft()
+        self.account.drop(len(parcel.planes), reason, waiting=True)
+        self._drops.drop(len(parcel.planes), reason)
+        for slot in parcel.slots:
+            self._arena.release(slot, self.index)
+        self.drain()
+
     def _refuse(self, parcel: Parcel, reason: str) -> None:
         logger.error("%s", reason)
         self.account.fail(len(parcel.planes), reason, waiting=True)
