@@ -159,7 +159,7 @@ def test_a_sample_takes_no_memory_of_the_stream_s(
     contained: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("coverslip.viewers.inline.Economy", Curious)
-    stream = Stream([RemoteTarget(contained)], budget=BUDGET)
+    stream = Stream([RemoteVisualizer(contained)], budget=BUDGET)
     show(stream, camera(1), camera(2))
     assert stream.flush(DEADLINE) == (2, 2, 0, 0)
     assert stream._lanes[0]._packer.economy.ratio is not None
