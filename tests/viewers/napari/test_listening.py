@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.gui
 
 ROOT = Path(__file__).parents[3]
 START = 120.0
+MINE = np.arange(5 * 32 * 40, dtype=np.uint16).reshape(5, 32, 40)
 
 
 class OpenNapari:
@@ -92,6 +94,22 @@ def test_it_becomes_the_viewer_and_stays_its_users(open_napari: OpenNapari) -> N
     during = open_napari.do("look")
     assert during["layers"] == ["mine", layer.name]
     assert during["mine"] == before["mine"]
+    # His slider is where it was, on an axis of its own; ours follow beside it.
+    assert (during["labels"], during["steps"]) == (
+        ["well", "site", "axis 1 (your layers)"],
+        [1, 2, 3],
+    )
+    assert (during["seen"], during["ranges"]) == (before["seen"], [1, 2, 4])
+    for step in (0, 4):
+        open_napari.do("step", f"2 {step}")
+        moved = open_napari.do("look")
+        assert moved["seen"] == zlib.crc32(MINE[step].tobytes())
+        assert moved["streamed"] == {layer.name: int(image.max()) + 3}
+    view.show(image + 9, well="A03", site=1, channel="DAPI")
+    assert view.flush(START).shown == 7
+    view.screenshot()  # whatever was to be drawn is drawn
+    assert open_napari.do("look")["steps"] == [2, 0, 4]
+    open_napari.do("step", "2 3")
     assert "well A02" in during["words"]
     listed = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
     assert [(each["port"], each["title"]) for each in listed["viewers"]] == [(port, "at my desk")]
@@ -99,6 +117,7 @@ def test_it_becomes_the_viewer_and_stays_its_users(open_napari: OpenNapari) -> N
     view.clear()
     cleared = open_napari.do("look")
     assert (cleared["layers"], cleared["mine"]) == (["mine"], before["mine"])
+    assert (cleared["steps"], cleared["seen"]) == ([3], before["seen"])
     assert cleared["words"] == "my own words"
     view.close()
 

@@ -32,8 +32,9 @@ def values(window: LiveWindow) -> dict[str, Any]:
     """Return what the sliders stand at, by axis."""
     grid = window.scene._sliders.grid
     steps = window.viewer.dims.current_step
-    first = window.viewer.dims.ndim - len(grid.names) - 2
-    return {n: v[steps[first + i]] for i, (n, v) in enumerate(zip(*grid, strict=True))}
+    first = window.viewer.dims.ndim - len(grid.labels) - 2
+    ours = enumerate(zip(grid.names, grid.values, strict=True))
+    return {n: v[steps[first + i]] for i, (n, v) in ours}
 
 
 def follows(window: LiveWindow) -> bool:

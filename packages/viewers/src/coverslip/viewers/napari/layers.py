@@ -41,12 +41,13 @@ class LivePlanes(LiveLayer):
                 stack.enter_context(event.blocker())
             self.grid = grid
             drawn.data = self._array(self.layer.store, grid)
-            if self.names != old:
+            if self.names != old or grid.beside:
                 with drawn.events.axis_labels.blocker(), drawn.events.units.blocker():
                     # napari pads new axes on the left; ours may stand anywhere.
                     drawn.scale = by_name(scale, old, self.names, 1.0)
                     drawn.translate = by_name(translate, old, self.names, 0.0)
                     drawn.units = by_name(units, old, self.names, "pixel")
+                    self.stand_beside()
                     drawn.axis_labels = self.names
         clear_extent(drawn)
         if announce:
@@ -56,7 +57,7 @@ class LivePlanes(LiveLayer):
     def outgrown(self) -> bool:
         """Whether planes have come that are larger than the layer is drawn."""
         data: PlaneArray = self.drawn.data
-        return data.shape[len(self.grid.names) :] != self.layer.store.shape
+        return data.shape[len(self.grid.labels) :] != self.layer.store.shape
 
     def plane_at(self, place: Mapping[str, Value]) -> HeldPlane | None:
         """Return the plane that is drawn at a place; None for none, and where many are drawn."""
@@ -115,7 +116,7 @@ class LiveImage(LivePlanes):
             PlaneArray(layer.store, grid),
             name=layer.name,
             rgb=layer.key.rgb,
-            axis_labels=(*grid.names, "y", "x"),
+            axis_labels=(*grid.labels, "y", "x"),
             **options,
         )
         super().__init__(layer, grid, image)
@@ -182,7 +183,7 @@ class LiveLabels(LivePlanes):
         labels = Labels(
             self._array(layer.store, grid),
             name=layer.name,
-            axis_labels=(*grid.names, "y", "x"),
+            axis_labels=(*grid.labels, "y", "x"),
             **options,
         )
         super().__init__(layer, grid, labels)

@@ -60,7 +60,7 @@ class LiveLayer(ABC):
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the napari layer's own axes: the last ones of the grid, then y, x."""
-        return (*self.grid.names, "y", "x")
+        return (*self.grid.labels, "y", "x")
 
     @abstractmethod
     def move_to(self, grid: Grid, *, announce: bool) -> None:
@@ -142,6 +142,17 @@ class LiveLayer(ABC):
             scale = by_name(like.drawn.scale, like.names, names, 1.0)
             drawn.translate = by_name(like.drawn.translate, like.names, names, 0.0)
         drawn.scale, drawn.units = spacing.of(names, scale, display)
+        self.stand_beside()
+
+    def stand_beside(self) -> None:
+        """Reach as far as the user's own layers, on the axes that only they have."""
+        if not self.grid.beside or self.names[:-2] != self.grid.labels:
+            return
+        drawn, first = self.drawn, len(self.grid.names)
+        scale, translate = list(drawn.scale), list(drawn.translate)
+        for axis, beside in enumerate(self.grid.beside, start=first):
+            scale[axis], translate[axis] = beside.width, beside.start
+        drawn.scale, drawn.translate = scale, translate
 
     def show(self, visible: bool) -> None:
         """Show or hide it, without that counting as the user's choice."""

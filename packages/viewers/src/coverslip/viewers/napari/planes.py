@@ -17,9 +17,22 @@ from numpy.typing import DTypeLike, NDArray
 from coverslip.payload import Axes, PlaneStore, Value
 from coverslip.viewers.memory import HeldPlane
 
-__all__ = ["Grid", "LabelArray", "PlaneArray"]
+__all__ = ["Beside", "Grid", "LabelArray", "PlaneArray"]
 
 _Picks: TypeAlias = "SupportsIndex | slice"
+
+
+class Beside(NamedTuple):
+    """An axis of the user's own layers, at any place of which ours are shown.
+
+    It stands between our axes and the picture's in each layer of ours: one position, as wide as
+    all that the user's slider reaches.
+    """
+
+    label: str
+    start: float
+    """Where the user's slider begins, in world units; the middle of the one position."""
+    width: float
 
 
 class Grid(NamedTuple):
@@ -31,16 +44,23 @@ class Grid(NamedTuple):
 
     names: tuple[str, ...] = ()
     values: tuple[tuple[Value, ...], ...] = ()
+    beside: tuple[Beside, ...] = ()
+    """Axes of the user's own layers, to the right of ours."""
 
     @classmethod
-    def of(cls, axes: Axes) -> Grid:
+    def of(cls, axes: Axes, beside: tuple[Beside, ...] = ()) -> Grid:
         """Return the axes as they are now."""
-        return cls(axes.names, tuple(axis.values for axis in axes))
+        return cls(axes.names, tuple(axis.values for axis in axes), beside)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each axis is called, those of the user's own layers included."""
+        return (*self.names, *(axis.label for axis in self.beside))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of values on each axis."""
-        return tuple(map(len, self.values))
+        """Number of positions on each of these."""
+        return (*map(len, self.values), *(1 for _ in self.beside))
 
 
 class PlaneArray:
@@ -83,7 +103,7 @@ class PlaneArray:
     @property
     def ndim(self) -> int:
         """Number of axes, colour included."""
-        return len(self.grid.names) + len(self._plane_shape)
+        return len(self.grid.labels) + len(self._plane_shape)
 
     @property
     def size(self) -> int:
@@ -116,10 +136,10 @@ class PlaneArray:
         if picks is None:
             whole: NDArray[Any] = np.asarray(self)[key]
             return whole
-        leading, within = picks[: len(self.grid.names)], picks[len(self.grid.names) :]
+        leading, within = picks[: len(self.grid.labels)], picks[len(self.grid.labels) :]
         indices = [
             _positions(pick, length, name)
-            for pick, length, name in zip(leading, self.grid.shape, self.grid.names, strict=True)
+            for pick, length, name in zip(leading, self.grid.shape, self.grid.labels, strict=True)
         ]
         stack = self._stack(indices, within)
         # Integers drop their axis; what is left of the leading axes keeps its order.

@@ -21,6 +21,7 @@ from coverslip.viewers.memory import Entry, HeldPlane, Memory
 from coverslip.viewers.napari.arrangement import place_of, proposed_visibility, too_many
 from coverslip.viewers.napari.backdrop import backdrop
 from coverslip.viewers.napari.bar import FOLLOW_KEY, STEP_KEY, LiveBar
+from coverslip.viewers.napari.beside import OwnLayers
 from coverslip.viewers.napari.layers import LiveImage, LiveLabels
 from coverslip.viewers.napari.live import Limits, LiveLayer
 from coverslip.viewers.napari.looks import Looks
@@ -86,6 +87,7 @@ class Scene:
         self._spacing = Spacing()
         self._backdrop: LiveLayer | None = None
         self._sliders = Sliders(viewer, self._on_scrub)
+        self._own_layers = OwnLayers(viewer, self._is_ours, self._lengths, self._on_own_layers)
         self._values = ValueLabels(viewer, self._sliders, _WAITING if waits else None)
         self._grown = False
         self._newest: dict[str, Value] | None = None
@@ -228,6 +230,7 @@ class Scene:
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         for event in (self.viewer.dims.events.current_step, self.viewer.dims.events.ndisplay):
             event.disconnect(self._hand_over)
+        self._own_layers.close()
         self._values.close()
         self._sliders.close()
         for live in self._live.values():
@@ -369,7 +372,7 @@ class Scene:
     def _grow(self, target: Mapping[str, Value] = MappingProxyType({})) -> None:
         """Let all layers and sliders stand on the axes as they are now, and go to `target`."""
         self._grown = False
-        grid = Grid.of(self.projection.axes)
+        grid = Grid.of(self.projection.axes, self._own_layers.axes)
         every = self._all()
         if grid == self._sliders.grid and not any(live.outgrown for live in every):
             return
@@ -410,6 +413,15 @@ class Scene:
         for live in self._live.values():
             live.stale = False
         self._hand_over()
+
+    def _is_ours(self, layer: Any) -> bool:
+        return any(live.drawn is layer for live in self._all())
+
+    def _lengths(self) -> tuple[int, ...]:
+        return self._sliders.grid.shape if self._live else ()
+
+    def _on_own_layers(self) -> None:
+        self._grown = True
 
     def _on_removed(self, event: Any) -> None:
         for key, live in list(self._live.items()):

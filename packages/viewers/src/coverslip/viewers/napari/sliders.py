@@ -143,18 +143,22 @@ class Sliders:
 
     def _axes(self) -> Iterator[tuple[int, str, tuple[Value, ...]]]:
         """Yield napari's number of each axis of the grid, its name and its values."""
-        first = self._viewer.dims.ndim - len(self.grid.names) - 2
-        for offset, (name, values) in enumerate(zip(*self.grid, strict=True)):
+        first = self._viewer.dims.ndim - len(self.grid.labels) - 2
+        ours = zip(self.grid.names, self.grid.values, strict=True)
+        for offset, (name, values) in enumerate(ours):
             if first + offset >= 0:
                 yield first + offset, name, values
 
     def _names(self) -> tuple[str | int, ...]:
         """Return a name for each of napari's axes; a number where the axis is not ours."""
-        spare = self._viewer.dims.ndim - len(self.grid.names) - 2
-        return (*range(spare), *self.grid.names, "y", "x")
+        spare = self._viewer.dims.ndim - len(self.grid.labels) - 2
+        return (*range(spare), *self.grid.labels, "y", "x")
 
     def _where(self) -> tuple[tuple[int, ...], tuple[Any, ...]]:
-        return tuple(self._viewer.dims.current_step), tuple(self._viewer.dims.range)
+        dims = self._viewer.dims
+        # Of ours only: whoever moves through layers of his own goes on following.
+        steps = tuple(dims.current_step[axis] for axis, _, _ in self._axes())
+        return steps, tuple(dims.range)
 
     def _on_change(self) -> None:
         self._looked_at = None

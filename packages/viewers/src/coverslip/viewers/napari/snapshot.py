@@ -21,8 +21,8 @@ def snapshot_of(live: LiveLayer) -> LayerSnapshot:
         name=live.drawn.name,
         kind=layer.key.kind,
         axes=(*grid.names, "y", "x", *(("c",) if layer.key.rgb else ())),
-        labels=dict(zip(*grid, strict=True)),
-        shape=grid.shape + extents(layer),
+        labels=dict(zip(grid.names, grid.values, strict=True)),
+        shape=(*map(len, grid.values), *extents(layer)),
         dtype=store.dtype.str,
         contrast_limits=live.contrast_limits,
         planes=[

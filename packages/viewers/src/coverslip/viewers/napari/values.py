@@ -47,7 +47,7 @@ class ValueLabels:
     def update(self) -> None:
         """Write every label anew."""
         dims = self._viewer.dims
-        first = dims.ndim - len(self._sliders.grid.names) - 2
+        first = dims.ndim - len(self._sliders.grid.labels) - 2
         if first < 0:
             return  # between two states of napari's own: it comes again
         if self._dims is not None:
@@ -70,6 +70,10 @@ class ValueLabels:
             text = f"{longest}   {len(values)}/{len(values)}"
             width = max(width, metrics.horizontalAdvance(text) + 2 * metrics.averageCharWidth())
             labels.append(label)
+        for row, step in zip(rows[len(labels) :], steps[len(labels) :], strict=False):
+            # A row that was ours and is the user's now: napari's own words are hidden in it.
+            if (label := row.findChild(QLabel, _NAME)) is not None:
+                label.setText(str(step))
         for label in labels:
             # One width for all keeps the sliders' ends in line, and still while they move.
             label.setFixedWidth(min(width, self._dims.width() // 3 or width))
