@@ -246,3 +246,18 @@ def test_a_plane_that_is_replaced_in_view_is_not_lost_when_the_window_moves_on(
     (window,) = bench.settle()
     held = {p.components["z_index"]: p.crc32 for p in window.planes}
     assert held == {z: crc(pixels) for z, pixels in newest.items()}
+
+
+def test_components_that_are_no_axes_do_not_make_millions_of_places(bench: Bench) -> None:
+    for number in range(12):
+        measured: dict[str, Any] = {f"measured_{j}": number + 0.5 * j for j in range(7)}
+        bench.view.show(plane(number + 1), **measured)
+    delivery = bench.view.flush(60)
+    assert delivery.shown + delivery.failed == 12
+    assert delivery.failed > 0
+    (reason,) = bench.view.statistics().reasons
+    assert "far more blanks than planes" in reason
+    assert 'the mode "separate"' in reason
+    # It is alive, and has what it has shown.
+    (window,) = bench.view.layers()
+    assert len(window.planes) == delivery.shown

@@ -99,6 +99,10 @@ class TooManyLayers(ViewerError):
     """The plane would make one layer more than the viewer shows."""
 
 
+class TooManyPlaces(ViewerError):
+    """The plane would make a hyperstack of far more places than there are planes."""
+
+
 class NoRoom(ViewerError):
     """A plane has no room where its viewer keeps planes."""
 

@@ -81,9 +81,11 @@ class Scene:
             return
         # Its own window alone: asking Java after all of them would cost more than the plane.
         self._forget_if_gone(placement.layer)
+        window = self._windows.get(placement.layer)
+        if window is not None:
+            window.hyperstack.check(placement.coordinates)
         change = self.projection.insert(placement, arrival.pixels, arrival.origin)
         layout = Layout.of(placement, placement.display.dimensions)
-        window = self._windows.get(placement.layer)
         if window is None:
             window = self._open(change.layer, layout, placement)
         elif window.hyperstack.layout != layout:

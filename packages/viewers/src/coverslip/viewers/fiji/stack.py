@@ -10,18 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
+from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from coverslip.payload import Axes, Coordinates, Layer, Placement, Value
+from coverslip.viewers.errors import TooManyPlaces
 from coverslip.viewers.fiji.grid import Grid, GridAxis
 from coverslip.viewers.fiji.java import class_of
 from coverslip.viewers.fiji.pixels import JavaPixels, JavaPlane
 
-__all__ = ["MISSING", "Dimension", "Dimensions", "Hyperstack", "Layout"]
+__all__ = ["MISSING", "MOST_PLACES", "Dimension", "Dimensions", "Hyperstack", "Layout"]
 
 MISSING = "no plane yet"
 
 Dimension: TypeAlias = Literal["c", "z", "t"]
+
+MOST_PLACES = 100_000
+"""Planes and blanks of one hyperstack: ImageJ takes seconds to be told of so many."""
+
+_FEW_PLACES = 4096
+_PLACES_A_PLANE = 1024
+"""So many blanks a plane come of planes in random order; more come of components that are no axes,
+such as a temperature: seven of them, each with twelve values, make 36 million places."""
 
 _STACKED: Mapping[str, Dimension] = {"z_index": "z"}
 _PLACES = frozenset({"plate", "well", "site", "z_index", "timepoint"})
@@ -109,6 +119,29 @@ class Hyperstack:
         self._arrived: list[Coordinates] = []
 
     # ---- planes in --------------------------------------------------------------------
+
+    def check(self, coordinates: Mapping[str, Value]) -> None:
+        """Refuse a plane for whose place ImageJ would have to be given too many others.
+
+        Raises
+        ------
+        TooManyPlaces
+            Says which component to do what with.
+        """
+        lengths = {
+            name: len(self._axes[name].values) + (value not in self._axes[name].values)
+            if name in self._axes
+            else 1
+            for name, value in coordinates.items()
+        }
+        places, planes = prod(lengths.values()), len(self.layer.store) + 1
+        if places > min(MOST_PLACES, max(_FEW_PLACES, _PLACES_A_PLANE * planes)):
+            longest = max(lengths, key=lambda name: lengths[name])
+            # The same words for each such plane: they are counted by them.
+            raise TooManyPlaces(
+                "far more blanks than planes: leave out what is no axis, or give one, such as "
+                f'{longest}, the mode "separate"'
+            )
 
     def put(self, coordinates: Mapping[str, Value]) -> None:
         """Note that the layer has a plane at these coordinates."""
