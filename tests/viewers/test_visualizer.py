@@ -43,6 +43,20 @@ class NeverReady(HeadlessVisualizer):
         return [sys.executable, "-c", "import threading; threading.Event().wait()"]
 
 
+class Frugal(HeadlessVisualizer):
+    """A third party's, whose process takes what it must and nothing else."""
+
+    def _command(self, launch_id: str, log: Path, port: int | None) -> list[str]:
+        _, _, _, *options = super()._command(launch_id, log, port)
+        program = (
+            "import argparse; parser = argparse.ArgumentParser()\n"
+            "for option in ('port', 'title', 'launch-id', 'log'): "
+            "parser.add_argument('--' + option)\n"
+            "parser.parse_args()"
+        )
+        return [sys.executable, "-c", program, *options]
+
+
 # That no process is left is seen to by the suite.
 
 
@@ -203,3 +217,8 @@ def test_visualizers_are_made_and_counted_by_many_threads_at_once() -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_an_option_that_a_viewer_does_not_know_is_named(runtime_folder: Path) -> None:
+    with pytest.raises(LaunchError, match="has no option --memory: leave out memory="):
+        Frugal(memory="1GiB").start_viewer()

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from coverslip.transport import Endpoint, list_connections, outward_addresses, ping
+from coverslip.transport import Endpoint, LaunchError, list_connections, outward_addresses, ping
 from coverslip.viewers import ViewerGone, connect
 from coverslip.viewers.cli.app import main
+from coverslip.viewers.remote import RemoteVisualizer
 from tests.viewers.cli.program import Command
 from tests.viewers.headless import HeadlessServer, serving
 
@@ -200,3 +201,15 @@ def test_nobody_at_the_line(runtime_folder: Path, free_port: Callable[[], int]) 
     view = connect(connection=line, start=False)
     view.show([[1, 2], [3, 4]])
     assert view.close(0).dropped == 1
+
+
+def test_a_remote_one_keeps_the_contract_of_a_local_one(
+    runtime_folder: Path, free_port: Callable[[], int]
+) -> None:
+    with serving(port=free_port()) as server:
+        server.set_state("starting")
+        visualizer = RemoteVisualizer(server.connection.endpoint)
+        with pytest.raises(LaunchError, match="was not ready within"):
+            visualizer.start_viewer(timeout=0.3)
+        visualizer.start_viewer(async_mode=True)
+    visualizer.stop_viewer()  # it is gone: there is nothing to stop

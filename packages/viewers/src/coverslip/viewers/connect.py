@@ -208,7 +208,8 @@ def _find(visualizer: StreamVisualizer) -> None:
     if not visualizer.find_viewer():
         wanted = visualizer.port
         logger.warning(
-            "no %s viewer runs%s: planes are dropped until there is one",
+            "no %s viewer runs on %s%s: planes are dropped until there is one",
             visualizer.kind,
-            "" if wanted is None else f" on port {wanted}",
+            visualizer.host,
+            "" if wanted is None else f", port {wanted}",
         )

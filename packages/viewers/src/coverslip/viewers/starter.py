@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from coverslip.transport import (
     Connection,
@@ -22,6 +24,14 @@ from coverslip.transport import (
 __all__ = ["Starter"]
 
 logger = logging.getLogger(__name__)
+
+_ASKED: Final = {"--memory": "memory=", "--host": "the address to bind"}
+"""Options that are given to a viewer's process only where a user asks for them, and how."""
+
+_UNKNOWN_OPTION: Final = re.compile(
+    rf"(?:unrecognized arguments|No such option):.*?({'|'.join(_ASKED)})\b"
+)
+"""What argparse and click end with, in a log."""
 
 
 class Starter:
@@ -114,11 +124,11 @@ class Starter:
                 port = self._default_port
             try:
                 self._launch(port, deadline)
-            except LaunchError:
+            except LaunchError as error:
                 if self._unwanted.is_set() or self._adopt():
                     return
                 if port == self._port or not self._was_robbed:
-                    raise
+                    raise self._in_our_words(error) from error
                 self._launch(None, deadline)
         except Exception as error:
             if self._unwanted.is_set():
@@ -127,6 +137,16 @@ class Starter:
             self.error = error
             logger.error("the %s viewer did not start: %s", self.kind, error)
             logger.debug("it did not start", exc_info=True)
+
+    def _in_our_words(self, error: LaunchError) -> LaunchError:
+        """Say what was asked for where a third party's viewer does not know the option for it."""
+        unknown = _UNKNOWN_OPTION.search(str(error))
+        if unknown is None:
+            return error
+        return LaunchError(
+            f"the {self.kind} viewer has no option {unknown[1]}: leave out {_ASKED[unknown[1]]}, "
+            f"or let its package take the option, see docs/third-party-viewer.md. {error}"
+        )
 
     @property
     def _was_robbed(self) -> bool:

@@ -16,6 +16,7 @@ from coverslip.viewers.cli.window import (
     take_picture,
 )
 from coverslip.viewers.cli.xvfb import VirtualDisplay
+from coverslip.viewers.config import StreamingConfig
 from coverslip.viewers.display import find_display, require_display
 
 __all__ = ["run_demo"]
@@ -45,7 +46,9 @@ def run_demo(screenshot: Path | None, *, viewer: str = "napari", close: bool, ra
             close = True
             # A viewer of another display may bear the plain title, and is not to be closed.
             title = f"{TITLE} {os.getpid()}"
-        view = open_window(viewer, title=title, persistent=not close)
+        # What is to be closed is a window of its own, whatever port the user has configured.
+        own = StreamingConfig() if close else None
+        view = open_window(viewer, title=title, persistent=not close, config=own)
         try:
             delivery, reasons = _watch(viewer, view.visualizer.port or 0, rate)
             taken = take_picture(view, screenshot)

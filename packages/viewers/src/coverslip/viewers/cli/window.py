@@ -10,6 +10,7 @@ import psutil
 from coverslip.transport import TransportError, list_connections, ping
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.words import in_one_line
+from coverslip.viewers.config import StreamingConfig
 from coverslip.viewers.connect import connect
 from coverslip.viewers.display import ends_with_xvfb_run
 from coverslip.viewers.errors import ViewerGone
@@ -31,6 +32,7 @@ def open_window(
     title: str | None = None,
     persistent: bool | None = None,
     connection: str | None = None,
+    config: StreamingConfig | None = None,
 ) -> View:
     """Return a view of a viewer that is on screen. Whoever loses patience leaves none half started.
 
@@ -45,7 +47,7 @@ def open_window(
         return connect(connection=connection, timeout=REMOTE_TIMEOUT)
     if port is not None:
         _refuse_frozen(port)
-    view = connect(kind, port=port, title=title, persistent=persistent, timeout=0)
+    view = connect(kind, port=port, title=title, persistent=persistent, timeout=0, config=config)
     if view.visualizer.is_running:
         return view
     report.note(f"starting {kind} …")
