@@ -204,6 +204,8 @@ def test_two_outputs_or_two_steps_at_one_place_are_a_collision_that_names_both()
     change = insert(projection, at(source("result", "blur", 1), well="A1"))
     assert change.collision == ("Step_00_raw", "Step_01_blur")
     assert projection.collisions == 2
+    projection.clear()
+    assert projection.collisions == 0
 
 
 def test_a_plane_that_is_not_what_was_announced_leaves_nothing_behind() -> None:

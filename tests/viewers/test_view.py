@@ -158,6 +158,17 @@ class TestSeveral:
         with pytest.raises(ViewerGone, match="no 'napari' viewer; it has: headless, second"):
             view.layers(viewer="napari")
 
+    def test_clearing_waits_for_what_was_sent_before(
+        self, servers: tuple[First, Second], view_of_both: Make
+    ) -> None:
+        view = view_of_both()
+        servers[1].slow = 0.01  # planes are under way when it is cleared
+        for z in range(50):
+            view.show(PIXELS, z_index=z)
+        view.clear()
+        assert view.flush(DEADLINE) == (100, 100, 0, 0)
+        assert view.layers() == ()
+
     def test_it_travels_with_what_it_asks_for(
         self, servers: tuple[First, Second], view_of_both: Make
     ) -> None:

@@ -33,6 +33,19 @@ def test_one_plane_has_what_its_name_says(tmp_path: Path) -> None:
     assert (image.shape, image.dtype.str, image.planes) == ((5, 7), "<u2", 1)
 
 
+def test_a_file_is_the_same_from_whatever_folder_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", pixels(5, 7))
+    monkeypatch.chdir(tmp_path)
+    origins = {
+        image.origin
+        for path in (Path("a.tif"), tmp_path / "a.tif")
+        for image in read_images(path, {})
+    }
+    assert origins == {str((tmp_path / "a.tif").resolve())}
+
+
 @pytest.mark.parametrize("kind", ["ome", "imagej"])
 def test_a_stack_names_its_own_axes(tmp_path: Path, kind: str) -> None:
     stack = pixels(2, 3, 4, 5, 7)

@@ -213,7 +213,8 @@ class Projection:
             self.axes.clear()
 
     def clear(self) -> None:
-        """Forget all layers and axes."""
+        """Forget all layers and axes, and what has collided on them."""
+        self.collisions = 0
         self._layers.clear()
         self.axes.clear()
 

@@ -332,8 +332,15 @@ class View(Card, Annotating):
         return png
 
     def clear(self, *, viewer: str | None = None) -> None:
-        """Take away every layer that came through coverslip, from all viewers or from one."""
-        for visualizer in self._chosen(viewer):
+        """Take away every layer that came through coverslip, from all viewers or from one.
+
+        What this view has sent before goes away, too: it is waited for, half a minute at most.
+        """
+        chosen = self._chosen(viewer)
+        # A question overtakes the planes that are under way: they would be shown once it is over.
+        if self._stream.delivery().pending:
+            self._stream.flush(ANSWER_TIMEOUT)
+        for visualizer in chosen:
             ask(visualizer, Clear(), Done)
 
     def run_macro(self, text: str, argument: str = "", timeout: float = ANSWER_TIMEOUT) -> str:

@@ -191,6 +191,7 @@ def _image(
         )
     labels = _channels(metadata)
     display = _display(pyramid, level, axes)
+    origin = str((where / dataset.path).resolve())
     for place in product(*(range(extent) for extent in array.shape[:-2])):
         along: dict[str, Value] = dict(zip(axes[:-2], place, strict=True))
         if "channel" in along and len(labels) == array.shape[axes.index("channel")]:
@@ -201,7 +202,7 @@ def _image(
             shape=array.shape[-2:],
             dtype=array.dtype,
             read=_reader(where / dataset.path, array, place),
-            origin=str(where / dataset.path),
+            origin=origin,
             display=display,
         )
 

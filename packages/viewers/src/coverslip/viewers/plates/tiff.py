@@ -160,6 +160,8 @@ def _pages(
         components = {"channel": ome.channels[0], **components}
     depth = len(series.axes) - len(page.axes)
     extents = series.shape[:depth]
+    # Compared as text by the viewer, whatever folder a program reads the file from.
+    origin = str(path.resolve())
 
     def stored(
         axes: tuple[str, ...],
@@ -173,7 +175,7 @@ def _pages(
             shape=shape,
             dtype=series.dtype,
             read=lambda: guarded(path, read),
-            origin=str(path),
+            origin=origin,
             coordinates={"channel": channels} if channels and "channel" in axes else {},
             display=ome.display,
         )
