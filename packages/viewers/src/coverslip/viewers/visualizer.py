@@ -32,11 +32,12 @@ from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.scope import configs_in
 from coverslip.viewers.display import require_display
 from coverslip.viewers.errors import ConfigError, ViewerGone
-from coverslip.viewers.finding import LOCAL_HOSTS, PATIENCE, ask, candidates, successor
+from coverslip.viewers.finding import LOCAL_HOSTS, PATIENCE, ask
 from coverslip.viewers.living import Living
 from coverslip.viewers.memory.budget import parse_size
 from coverslip.viewers.starter import Starter
 from coverslip.viewers.target import Presence
+from coverslip.viewers.whereabouts import Whereabouts
 
 __all__ = ["START_TIMEOUT", "StreamVisualizer"]
 
@@ -51,7 +52,7 @@ _CLEAR_TIMEOUT = 10.0
 """Seconds that a viewer's window has to empty itself: more only where it does not answer."""
 
 
-class StreamVisualizer:
+class StreamVisualizer(Whereabouts):
     """One viewer of one kind on this machine, started when it is not there.
 
     Safe from any thread.
@@ -277,22 +278,6 @@ class StreamVisualizer:
             return False
         return bool(self._candidates())
 
-    def _candidates(self) -> list[Connection]:
-        return candidates(self.kind, self._wanted_port, self.viewer_title, self.host)
-
-    def _connect(self, seen: Connection | None, found: Connection | None) -> Connection | None:
-        """Take `found` unless another thread changed the connection since it was `seen`.
-
-        Returns
-        -------
-        Connection or None
-            The one that holds now.
-        """
-        with self._connecting:
-            if self._connection is seen:
-                self._connection = found
-            return self._connection
-
     def _clear(self, endpoint: Endpoint) -> None:
         try:
             request(endpoint, Clear(), Done, timeout=_CLEAR_TIMEOUT)
@@ -355,36 +340,6 @@ class StreamVisualizer:
         if connection is not None:
             stop(connection, timeout=timeout, force=force)
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the viewer answers now."""
-        connection = self._connection
-        return connection is not None and ask(connection) is not None
-
-    @property
-    def connection(self) -> Connection:
-        """The viewer's connection file.
-
-        Raises
-        ------
-        ViewerGone
-            There is none: it was not started, or has not bound its sockets yet.
-        """
-        if self._connection is None:
-            raise ViewerGone(f"no {self.kind} viewer runs; start_viewer() starts one")
-        return self._connection
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where the viewer answers; raises as `connection` does."""
-        return self.connection.endpoint
-
-    @property
-    def port(self) -> int | None:
-        """Data port: the viewer's, or the one that was asked for."""
-        connection = self._connection
-        return self._wanted_port if connection is None else connection.endpoint.port
-
     def wait_for_port(self, timeout: float = START_TIMEOUT) -> int | None:
         """Return `port`, once a viewer that is being started has one.
 
@@ -410,22 +365,6 @@ class StreamVisualizer:
         return functools.partial(type(self), port=self.wait_for_port(), host=self.host)
 
     # ---- Target -----------------------------------------------------------------------
-
-    def locate(self) -> Endpoint | None:
-        """Return where the viewer answers; finds one that took a dead one's port."""
-        connection = self._connection
-        if connection is None:
-            # Not started from here: somebody may start one meanwhile.
-            if self.presence() is Presence.STARTING:
-                return None
-            connection = self._connect(None, next(iter(self._candidates()), None))
-            return None if connection is None else connection.endpoint
-        if not is_serving(connection):
-            heir = successor(connection)
-            if heir is None:
-                return None
-            connection = self._connect(connection, heir)
-        return None if connection is None else connection.endpoint
 
     def presence(self) -> Presence:
         """Return what is known of the viewer's process."""
