@@ -18,7 +18,9 @@ from coverslip.payload import (
 from coverslip.transport import (
     Attach,
     Attached,
+    Clear,
     Counts,
+    Done,
     Publisher,
     PublisherState,
     RequestRefused,
@@ -202,15 +204,33 @@ def test_nothing_is_read_outside_the_segment(hostile: Hostile, what: str) -> Non
 
 
 def test_no_more_layers_than_a_window_can_have(hostile: Hostile) -> None:
-    most = HeadlessServer.most_layers
+    most = hostile.server.max_layers
     body = PIXELS.tobytes()
     for name in range(most + 100):
         hostile.send({"source": {"name": f"layer {name}"}}, body)
     counts = hostile.counts()
     assert (counts.shown, counts.failed) == (most, 100)
-    assert "layers" in next(iter(counts.reasons))
+    assert "--max-layers" in next(iter(counts.reasons))
     hostile.send({"source": {"name": "layer 0"}}, body)
     assert hostile.counts().shown == most + 1, "those that are there go on"
+
+
+def test_layers_that_are_gone_make_room_for_others(hostile: Hostile) -> None:
+    server, body = hostile.server, PIXELS.tobytes()
+    for name in range(server.max_layers + 1):
+        hostile.send({"source": {"name": f"layer {name}"}}, body)
+    assert hostile.counts().failed == 1
+    # As where the user takes one away, or closes its window.
+    server.on_gui(lambda: server.projection.remove(server.projection.layers[0])).result(20)
+    hostile.send({"source": {"name": "another"}}, body)
+    hostile.send({"source": {"name": "one too many"}}, body)
+    assert hostile.counts().failed == 2
+    assert {layer.name for layer in server.projection} >= {"another", "layer 1"}
+    request(hostile.endpoint, Clear(), Done, timeout=20)
+    for name in range(server.max_layers):
+        hostile.send({"source": {"name": f"new {name}"}}, body)
+    assert hostile.counts().failed == 2
+    assert len(server.projection) == server.max_layers
 
 
 OFFERS: dict[str, Any] = {

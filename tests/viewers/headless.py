@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from coverslip.payload import Projection
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.entry import StandaloneServer, run_viewer, viewer_parser
+from coverslip.viewers.layering import admit
 from coverslip.viewers.memory import Entry
 from coverslip.viewers.server import Arrival
 from coverslip.viewers.snapshot import LayerSnapshot
@@ -53,6 +54,7 @@ class HeadlessServer(StandaloneServer):
             self._pause.wait(self.slow)
         if arrival.placement.components.get("well") == "unlucky":
             raise RuntimeError("this well is unlucky")
+        admit(self.projection, arrival.placement.layer, self.max_layers)
         change = self.projection.insert(arrival.placement, arrival.pixels, arrival.origin)
         if change.collision:
             old, new = change.collision

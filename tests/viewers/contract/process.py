@@ -21,10 +21,11 @@ END = 30.0
 class ViewerProcess:
     """A viewer that is starting, detached, with its log in `folder`."""
 
-    def __init__(self, module: str, folder: Path, port: int) -> None:
+    def __init__(self, module: str, folder: Path, port: int, *arguments: str) -> None:
         self.launch_id = new_launch_id()
+        own = ["--port", str(port), "--launch-id", self.launch_id]
         self.launched = launch(
-            [sys.executable, "-m", module, "--port", str(port), "--launch-id", self.launch_id],
+            [sys.executable, "-m", module, *own, *arguments],
             detached=True,
             log=folder / "viewer.log",
         )

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from coverslip.transport import RequestRefused, list_connections, ping, request, stop
+from coverslip.viewers import connect
 from coverslip.viewers.messages import MacroResult, RunMacro
 from tests.viewers.contract.process import END, ViewerProcess, run_viewer_process
+from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.gui
 
@@ -44,6 +47,32 @@ def test_it_says_which_imagej_it_is_and_runs_no_macros_unless_allowed(
     assert process.ended() == 0
     log = process.launched.log_tail(1000)
     assert "net.imagej:ij:1.54p through scyjava (asked for by COVERSLIP_FIJI)" in log
+
+
+def test_no_more_windows_than_asked_for_and_one_that_is_closed_makes_room(
+    imagej: None, runtime_folder: Path, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    arguments = ("--max-layers", "2", "--allow-macros")
+    process = ViewerProcess(MODULE, tmp_path, free_port(), *arguments)
+    try:
+        connection = process.wait()
+        with connect(connection=connection.endpoint) as view:
+            for well in ("A1", "A2", "A3"):
+                view.show(np.zeros((8, 8), np.uint8), well=well)
+            delivery = view.flush(DEADLINE)
+            assert (delivery.shown, delivery.failed) == (2, 1)
+            (reason,) = view.statistics().reasons
+            assert 'give well the mode "stack"' in reason
+            assert "--max-layers" in reason
+            view.run_macro("close();", timeout=DEADLINE)
+            view.show(np.zeros((8, 8), np.uint8), well="A3")
+            delivery = view.flush(DEADLINE)
+            assert (delivery.shown, delivery.failed) == (3, 1)
+            assert [layer.name for layer in view.layers()] == ["Well_A1", "Well_A3"]
+        stop(connection, timeout=END)
+        assert process.ended() == 0
+    finally:
+        process.end()
 
 
 @pytest.mark.parametrize(

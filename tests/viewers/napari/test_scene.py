@@ -256,9 +256,8 @@ def test_a_collision_is_counted_and_named_once_a_burst(
 
     (words,) = window.scene.bar.findChildren(QLabel)
     assert "2 collisions" in words.text()
-    assert [record.message for record in caplog.records if "replaced" in record.message] == [
-        "1 plane(s) replaced one of another step or output; the last: b.tif replaced a.tif"
-    ]
+    (said,) = [record.message for record in caplog.records if "replaced" in record.message]
+    assert said.startswith("1 plane(s) replaced one of another step or output; the last: b.tif")
 
 
 def test_a_thousand_planes_out_of_view_repaint_nothing(window: LiveWindow, show: Show) -> None:
@@ -499,8 +498,8 @@ def test_layers_beyond_the_most_fail_and_the_warning_says_what_to_stack(
     with caplog.at_level(logging.WARNING):
         for well in ("A1", "A2", "A3"):
             show(1, well=well, channel="DAPI", modes={"well": "separate"})
-    said = '3 layers are the most that this napari shows: give well the mode "stack"'
-    assert [record.message for record in caplog.records] == [said]
+    said = '3 layers are the most that this viewer shows: give well the mode "stack", or start'
+    assert [record.message.startswith(said) for record in caplog.records] == [True]
     for well in ("A4", "A5"):
         with pytest.raises(TooManyLayers, match=said):
             show(1, well=well, channel="DAPI", modes={"well": "separate"})

@@ -17,6 +17,7 @@ from coverslip.transport import TransportError
 from coverslip.viewers.display import require_display
 from coverslip.viewers.ending import end_with_parent, stop_on_signals
 from coverslip.viewers.errors import ViewerError
+from coverslip.viewers.layering import MAX_LAYERS
 from coverslip.viewers.memory import size_argument
 from coverslip.viewers.server import ViewerServer
 
@@ -90,12 +91,26 @@ def viewer_parser(
         metavar="SIZE",
         help="what it may take, such as 2GiB (default: 4GiB, or half of what is free)",
     )
+    parser.add_argument(
+        "--max-layers",
+        type=_count,
+        default=MAX_LAYERS,
+        metavar="N",
+        help="layers or windows of which no more are made (default: %(default)s)",
+    )
     parser.add_argument("--launch-id", default="", help="what the launcher knows this process by")
     parser.add_argument(
         "--log", help="the log file that standard error goes to, for others to find"
     )
     parser.add_argument("--log-level", default="INFO", help="(default: %(default)s)")
     return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of layers: name 1 or more")
+    return number
 
 
 def run_viewer(
@@ -138,6 +153,7 @@ def run_viewer(
             launch_id=options.launch_id,
             log=options.log,
             memory=options.memory,
+            max_layers=options.max_layers,
             **further,
         )
         # However early, however often: they end it cleanly.

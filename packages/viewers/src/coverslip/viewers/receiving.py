@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import time
+import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -56,6 +56,7 @@ from coverslip.transport import (
     ZMQServer,
     is_alive,
 )
+from coverslip.viewers.bursts import Burst
 from coverslip.viewers.contrast import limits_of
 from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.inbox import Arrival, Inbox
@@ -74,8 +75,8 @@ _COPY_BELOW = 1 << 16
 _READ_BYTES = 64 << 20
 """A viewer that is short of memory has at most about this much of its streams' resident."""
 
-_FAILURE_BURST = 5.0
-"""Seconds without a failed plane, after which the next is logged again: `Status` counts all."""
+_MEASURED = 1024
+"""Layers whose contrast is remembered to be known; beyond it, all are measured anew."""
 
 
 class _Source(NamedTuple):
@@ -112,9 +113,6 @@ class ReceivingServer(ZMQServer):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"image"})
     """What it can show; a plane of another kind fails."""
 
-    most_layers: ClassVar[int] = 2048
-    """A plane that asks for one more fails: no window is of use with as many, or opens them."""
-
     pads: ClassVar[bool] = False
     """Whether it can show planes of several sizes in one layer."""
 
@@ -126,8 +124,9 @@ class ReceivingServer(ZMQServer):
         self._ended: dict[str, int] = {}
         self._inbox = Inbox(_INBOX_BYTES)
         self._measured: set[LayerKey] = set()
-        self._layers: set[LayerKey] = set()
-        self._failures_quiet_until = 0.0
+        self.layers_gone = threading.Event()
+        """Set by the GUI thread when it has cleared all layers; those to come are new ones."""
+        self.failures = Burst(logger, "plane(s) failed")
         self._read_bytes = 0
 
     def attach(self, request: Attach) -> Attached:
@@ -213,18 +212,12 @@ class ReceivingServer(ZMQServer):
             except NoRoom as error:
                 ledger.dropped(sequence, str(error))
                 _give_back(plane, reader)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # the burst logs it
                 # Of this plane only, be it no memory: the next one has its own fate.
                 reason = str(error) if isinstance(error, PayloadError) else repr(error)
                 ledger.failed(sequence, reason)
                 self.report_failure(reason)
-                logger.log(
-                    self._failure_level(),
-                    "plane %d of stream %s failed",
-                    sequence,
-                    batch.stream,
-                    exc_info=True,
-                )
+                self.failures.count(reason, exc_info=True)
                 _give_back(plane, reader)
             else:
                 self._inbox.put(arrival)
@@ -255,7 +248,6 @@ class ReceivingServer(ZMQServer):
             along=plane.along,
             pads=self.pads,
         )
-        self._admit(placement.layer)
         limits = batch.source.display.contrast_limits
         if limits is None and not plane.rgb and plane.kind not in TABLES:
             limits = self.measure(placement, pixels)
@@ -292,15 +284,6 @@ class ReceivingServer(ZMQServer):
             for source in self._sources.values():
                 if source.reader is not None:
                     source.reader.rest()
-
-    def _admit(self, layer: LayerKey) -> None:
-        if layer not in self._layers:
-            if len(self._layers) >= self.most_layers:
-                raise InvalidMessage(
-                    f"more than {self.most_layers} layers: let the component that makes them be a "
-                    "slider, or clear the viewer"
-                )
-            self._layers.add(layer)
 
     def hold(self, view: NDArray[Any], *, lent: bool) -> NDArray[Any]:
         """Return a plane's pixels in memory of this viewer's.
@@ -350,11 +333,20 @@ class ReceivingServer(ZMQServer):
         """
         if placement.layer.kind != "image":
             return None
-        exact = placement.layer not in self._measured
+        exact = not self.knows_contrast(placement.layer)
         limits = limits_of(pixels, exact=exact)
         if exact and limits is not None:
+            if len(self._measured) >= _MEASURED:  # layers come and go, for as long as it runs
+                self._measured.clear()
             self._measured.add(placement.layer)
         return limits
+
+    def knows_contrast(self, layer: LayerKey) -> bool:
+        """Whether a plane of a layer was measured exactly; server thread."""
+        if self.layers_gone.is_set():
+            self.layers_gone.clear()
+            self._measured.clear()
+        return layer in self._measured
 
     def read(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return a held plane as an array, for its checksum; any thread."""
@@ -366,13 +358,6 @@ class ReceivingServer(ZMQServer):
 
     def arrived(self) -> None:
         """Wake a GUI that sleeps: planes were put into the inbox. For a subclass; server thread."""
-
-    def _failure_level(self) -> int:
-        """Return at what level to log a plane that failed: DEBUG after the first of a burst."""
-        now = time.monotonic()
-        level = logging.DEBUG if now < self._failures_quiet_until else logging.WARNING
-        self._failures_quiet_until = now + _FAILURE_BURST
-        return level
 
     def close(self) -> None:
         """Stop receiving and let go of every arena, and of all memory of its own. Idempotent."""

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from coverslip.transport import Clear, Done, Picture, Reply, Request, Screenshot
 from coverslip.viewers.inbox import Arrival
+from coverslip.viewers.layering import MAX_LAYERS
 from coverslip.viewers.memory import Entry, HeldPlane
 from coverslip.viewers.messages import DescribeLayers, Layers, RaiseWindow
 from coverslip.viewers.receiving import ReceivingServer
@@ -41,11 +42,20 @@ class ViewerServer(ReceivingServer):
     dropped or failed (with the reason). When the GUI lags, the data socket is not read; nothing is
     discarded here for want of room.
 
-    `tick` and the abstract methods run on the GUI thread. Parameters are `ReceivingServer`'s.
+    `tick` and the abstract methods run on the GUI thread.
+
+    Parameters
+    ----------
+    max_layers : int
+        Layers of which no more are made: `insert` asks `coverslip.viewers.layering.admit`, since
+        whoever draws knows which there are.
+    **options
+        `ReceivingServer`'s.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, max_layers: int = MAX_LAYERS, **options: Any) -> None:
         super().__init__(**options)
+        self.max_layers = max_layers
         self._calls: deque[Callable[[], None]] = deque()
         # Checksums of a full viewer take seconds: neither thread may wait for them.
         self._clerk = ThreadPoolExecutor(1, thread_name_prefix="coverslip-clerk")
@@ -120,17 +130,12 @@ class ViewerServer(ReceivingServer):
                 continue
             try:
                 self.insert(arrival)
-            except Exception as error:
-                logger.log(
-                    self._failure_level(),
-                    "plane %d of stream %s failed",
-                    arrival.sequence,
-                    arrival.stream,
-                    exc_info=True,
-                )
-                self.report_failure(f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001  # the burst logs it
+                reason = f"{type(error).__name__}: {error}"
+                self.failures.count(reason, exc_info=True)
+                self.report_failure(reason)
                 if ledger is not None:
-                    ledger.failed(arrival.sequence, f"{type(error).__name__}: {error}")
+                    ledger.failed(arrival.sequence, reason)
             else:
                 inserted += 1
                 if ledger is not None:
@@ -172,8 +177,7 @@ class ViewerServer(ReceivingServer):
 
     def _clear(self) -> Done:
         self.clear_layers()
-        self._measured.clear()
-        self._layers.clear()
+        self.layers_gone.set()
         return Done()
 
     def _raise(self) -> Done:

@@ -16,6 +16,7 @@ from coverslip.viewers.fiji.pictures import picture_of
 from coverslip.viewers.fiji.pixels import JavaPixels, JavaPlane
 from coverslip.viewers.fiji.scene import Scene
 from coverslip.viewers.fiji.window import HyperstackWindow
+from coverslip.viewers.layering import MAX_LAYERS
 from coverslip.viewers.snapshot import LayerSnapshot
 
 __all__ = ["Desktop", "show_gateway"]
@@ -54,9 +55,11 @@ class Desktop:
         Makes blank planes.
     title : str
         Of the main window.
+    max_layers : int
+        Planes for more windows than this fail.
     """
 
-    def __init__(self, pixels: JavaPixels, title: str) -> None:
+    def __init__(self, pixels: JavaPixels, title: str, max_layers: int = MAX_LAYERS) -> None:
         self._pixels = pixels
         static = class_of("ij.IJ")
         if static.getInstance() is None:
@@ -70,7 +73,7 @@ class Desktop:
             self._main.setTitle(f"{self._main.getTitle()} — {title}")
         self.version = str(static.getVersion())
         self.java_version = str(class_of("java.lang.System").getProperty("java.version"))
-        self.scene = Scene(pixels, Shelf())
+        self.scene = Scene(pixels, Shelf(), max_layers)
 
     @property
     def quit(self) -> bool:

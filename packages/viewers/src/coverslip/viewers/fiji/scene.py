@@ -23,15 +23,12 @@ from coverslip.viewers.fiji.overlay import Outline
 from coverslip.viewers.fiji.pixels import JavaPixels
 from coverslip.viewers.fiji.stack import Hyperstack, Layout
 from coverslip.viewers.fiji.window import HyperstackWindow
+from coverslip.viewers.layering import admit, too_many
 from coverslip.viewers.server import Arrival
 
 __all__ = ["Scene"]
 
 logger = logging.getLogger(__name__)
-
-_MANY = 64
-"""Windows of which a warning is due."""
-
 
 _Place = tuple[tuple[str, Value], ...]
 _Key = tuple[LayerKey, _Place]
@@ -54,14 +51,17 @@ class Scene:
         Makes blank planes.
     shelf : Shelf
         The LUTs that there are.
+    max_layers : int
+        Planes for more windows and tables than this fail.
     """
 
-    def __init__(self, pixels: JavaPixels, shelf: Shelf) -> None:
+    def __init__(self, pixels: JavaPixels, shelf: Shelf, max_layers: int) -> None:
         self.projection = Projection()
         self.dropped = 0
         """Planes that left their windows by their stream's wish."""
         self._pixels = pixels
         self._shelf = shelf
+        self._max_layers = max_layers
         self._colors = ChannelColors()
         self._windows: dict[LayerKey, HyperstackWindow] = {}
         self._outlines: dict[LayerKey, dict[_Place, _Annotated]] = {}
@@ -77,6 +77,7 @@ class Scene:
         placement = arrival.placement
         if placement.layer.kind in TABLES:
             self.prune()  # they lie over any window
+            admit(self.projection, placement.layer, self._max_layers)
             self._annotate(placement, arrival.pixels, arrival.origin)
             return
         # Its own window alone: asking Java after all of them would cost more than the plane.
@@ -84,10 +85,21 @@ class Scene:
         window = self._windows.get(placement.layer)
         if window is not None:
             window.hyperstack.check(placement.coordinates)
+        elif len(self.projection) >= self._max_layers:
+            self.prune()
+            admit(self.projection, placement.layer, self._max_layers)
         change = self.projection.insert(placement, arrival.pixels, arrival.origin)
         layout = Layout.of(placement, placement.display.dimensions)
         if window is None:
-            window = self._open(change.layer, layout, placement)
+            try:
+                window = self._open(change.layer, layout, placement)
+            except Exception:
+                # The plane counts as failed: nothing of it may stay.
+                self._windows.pop(placement.layer, None)
+                self.projection.remove(change.layer)
+                raise
+            if len(self.projection) == self._max_layers:
+                logger.warning("%s", too_many(self.projection, self._max_layers))
         elif window.hyperstack.layout != layout:
             self._misfits.count(f"{window.layer.name}: {layout} of {window.hyperstack.layout}")
         window.put(placement.coordinates, arrival.limits, placement.display, placement.replace)
@@ -171,12 +183,6 @@ class Scene:
         for kind, groups in self._outlines.items():
             for place, annotated in groups.items():
                 self._lay(window, (kind, place), annotated)
-        if len(self._windows) == _MANY:
-            logger.warning(
-                "%d windows: give a component the mode stack (%s make windows now)",
-                _MANY,
-                ", ".join(placement.window) or "names",
-            )
         return window
 
     def prune(self) -> None:

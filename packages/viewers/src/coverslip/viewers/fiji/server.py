@@ -136,7 +136,7 @@ class FijiViewerServer(StandaloneServer):
         try:
             if gateway is not None:
                 show_gateway(gateway, self.stopped, _OPENING)
-            desktop = events.run(lambda: Desktop(pixels, title), _OPENING)
+            desktop = events.run(lambda: Desktop(pixels, title, self.max_layers), _OPENING)
         except NotYet:
             raise ImageJUnavailable(f"{choice} opened no window within {_OPENING:.0f} s") from None
         except Exception as error:
@@ -253,7 +253,7 @@ class FijiViewerServer(StandaloneServer):
             # ImageJ has 256 colours for all labels: they span from the background to the last.
             highest = float(self.read(pixels).max())
             return (0.0, highest) if highest > 0 else None
-        if placement.layer in self._measured:
+        if self.knows_contrast(placement.layer):
             return super().measure(placement, plane.sample)
         return super().measure(placement, self.read(pixels))
 

@@ -1,14 +1,14 @@
-"""Which layers are shown together, in what order they stand, and what to do about too many."""
+"""Which layers are shown together, and in what order they stand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from coverslip.payload import Layer, LayerKey, Value
+from coverslip.payload import Layer
 from coverslip.viewers.napari.live import LiveLayer
 
-__all__ = ["place_of", "proposed_visibility", "too_many"]
+__all__ = ["place_of", "proposed_visibility"]
 
 _BOTTOM_FIRST = ("image", "labels", "shapes", "rois", "tracks", "points")
 
@@ -58,17 +58,6 @@ def proposed_visibility(layer: Layer, rivals: list[LiveLayer]) -> tuple[bool, li
 
 def _rank(layer: Layer) -> int:
     return _BOTTOM_FIRST.index(layer.key.kind)
-
-
-def too_many(most: int, live: Iterable[LayerKey]) -> str:
-    """Say what to do about a number of layers: the component that makes the most of them."""
-    values: dict[str, set[Value]] = {}
-    for key in live:
-        for name, value in key.components:
-            values.setdefault(name, set()).add(value)
-    worst = max(values, key=lambda name: len(values[name]), default=None)
-    advice = f'give {worst} the mode "stack"' if worst else "give fewer names and steps"
-    return f"{most} layers are the most that this napari shows: {advice}"
 
 
 def _picture(layer: Layer) -> tuple[Any, ...]:

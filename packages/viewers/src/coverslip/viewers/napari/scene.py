@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from coverslip.payload import TABLES, Layer, LayerKey, Placement, Projection, Value
-from coverslip.viewers.errors import TooManyLayers
+from coverslip.viewers.bursts import Burst
+from coverslip.viewers.layering import MAX_LAYERS, admit, too_many
 from coverslip.viewers.memory import Entry, HeldPlane, Memory
-from coverslip.viewers.napari.arrangement import place_of, proposed_visibility, too_many
+from coverslip.viewers.napari.arrangement import place_of, proposed_visibility
 from coverslip.viewers.napari.backdrop import backdrop
 from coverslip.viewers.napari.bar import FOLLOW_KEY, STEP_KEY, LiveBar
 from coverslip.viewers.napari.beside import OwnLayers
@@ -36,20 +37,14 @@ from coverslip.viewers.words import format_size
 if TYPE_CHECKING:
     import napari
 
-__all__ = ["MAX_LAYERS", "Scene"]
+__all__ = ["Scene"]
 
 logger = logging.getLogger(__name__)
 
 _WAITING = "waiting for the first plane"
 
-MAX_LAYERS = 100
-"""Layers of which no more are made: each one makes all of napari slower (its issue 8421)."""
-
 _WORDS = 0.25
 """Seconds between two changes of the bar's words."""
-
-_BURST = 5.0
-"""Seconds in which further collisions are counted and not logged."""
 
 
 class Scene:
@@ -93,7 +88,7 @@ class Scene:
         self._newest: dict[str, Value] | None = None
         self._planes = 0
         self._said = -_WORDS
-        self._collisions_logged = (-_BURST, 0)
+        self._collisions = Burst(logger, "plane(s) replaced one of another step or output")
         self.bar = LiveBar()
         self.bar.follow_clicked.connect(self.follow)
         self._steps = Steps(viewer, self.bar)
@@ -125,8 +120,7 @@ class Scene:
         TooManyLayers
             It would make a layer more than there may be.
         """
-        if placement.layer not in self._live and len(self._live) >= self.max_layers:
-            raise TooManyLayers(too_many(self.max_layers, self._live))
+        admit(self.projection, placement.layer, self.max_layers)
         change = self.projection.insert(placement, pixels, origin)
         self._planes += 1
         self._grown = self._grown or bool(change.grown_axes)
@@ -153,7 +147,8 @@ class Scene:
         else:
             self._keeps.pop(placement.layer, None)
         if change.collision:
-            self._warn(*change.collision)
+            old, new = change.collision
+            self._collisions.count(f"{new} replaced {old}")
 
     def paint(self) -> None:
         """Draw what has changed since the last time, if it can be seen."""
@@ -300,7 +295,7 @@ class Scene:
             self._values.update()
         self._steps.know(self._live.values())
         if len(self._live) == self.max_layers:
-            logger.warning("%s", too_many(self.max_layers, self._live))
+            logger.warning("%s", too_many(self.projection, self.max_layers))
         return live
 
     def _take_back(self, layer: Layer) -> None:
@@ -450,16 +445,3 @@ class Scene:
         # napari sets its sliders back when the last layer goes, before it says that it went.
         if self.following and any(live.drawn in self.viewer.layers for live in self._live.values()):
             self.follow(False)
-
-    def _warn(self, old: str, new: str) -> None:
-        since, counted = self._collisions_logged
-        if time.monotonic() - since < _BURST:
-            return
-        count = self.projection.collisions - counted
-        self._collisions_logged = (time.monotonic(), self.projection.collisions)
-        logger.warning(
-            "%d plane(s) replaced one of another step or output; the last: %s replaced %s",
-            count,
-            new,
-            old,
-        )

@@ -48,7 +48,8 @@ class NapariViewerServer(NapariServer, StandaloneServer):
         # Kept, since a Qt application that nothing refers to is deleted with its windows.
         self._application = application()
         name = self.title or "coverslip"
-        window = LiveWindow(f"{name} — port {self.connection.endpoint.port}", self.memory)
+        title = f"{name} — port {self.connection.endpoint.port}"
+        window = LiveWindow(title, self.memory, self.max_layers)
         self._live = window
         Listening(window, self).show_dock()
         return True

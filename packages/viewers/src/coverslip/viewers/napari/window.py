@@ -11,6 +11,7 @@ import napari
 from qtpy.QtCore import QBuffer, QIODevice
 from qtpy.QtWidgets import QApplication
 
+from coverslip.viewers.layering import MAX_LAYERS
 from coverslip.viewers.memory import Memory
 from coverslip.viewers.napari.insides import main_window
 from coverslip.viewers.napari.scene import Scene
@@ -40,17 +41,24 @@ class LiveView:
         An open viewer.
     memory : Memory, optional
         Where its planes are held.
+    max_layers : int
+        Planes for more layers than this fail.
     waits : bool
         The picture says that it waits for planes while there are none.
     """
 
     def __init__(
-        self, viewer: napari.Viewer, memory: Memory | None = None, *, waits: bool = False
+        self,
+        viewer: napari.Viewer,
+        memory: Memory | None = None,
+        max_layers: int = MAX_LAYERS,
+        *,
+        waits: bool = False,
     ) -> None:
         self.viewer = viewer
         self._main = main_window(viewer)
         self.memory = Memory() if memory is None else memory
-        self.scene = Scene(viewer, self.memory, waits=waits)
+        self.scene = Scene(viewer, self.memory, max_layers, waits=waits)
         status = self._main.statusBar()
         assert status is not None
         # A dock of one line would be 50 pixels high, with a title bar to match.
@@ -117,12 +125,16 @@ class LiveWindow(LiveView):
         The window's title.
     memory : Memory, optional
         Where its planes are held.
+    max_layers : int
+        Planes for more layers than this fail.
     """
 
-    def __init__(self, title: str, memory: Memory | None = None) -> None:
+    def __init__(
+        self, title: str, memory: Memory | None = None, max_layers: int = MAX_LAYERS
+    ) -> None:
         viewer = napari.Viewer(title=title, show_welcome_screen=False)
         main_window(viewer).resize(*_SIZE)
-        super().__init__(viewer, memory, waits=True)
+        super().__init__(viewer, memory, max_layers, waits=True)
 
     def close(self) -> None:
         """Close the window without asking. Idempotent, also after the user has closed it."""
