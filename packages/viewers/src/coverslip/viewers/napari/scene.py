@@ -207,7 +207,6 @@ class Scene:
                 self.viewer.layers.remove(live.drawn)
             self._drop_backdrop()
         self.projection.clear()
-        self._collisions_logged = (-_BURST, 0)
         self._planes = 0
         # What the user wanted to keep in view is gone.
         self.follow()
