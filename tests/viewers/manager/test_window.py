@@ -20,8 +20,11 @@ from PyQt6.QtTest import QAbstractItemModelTester
 from PyQt6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
+from coverslip.transport import list_connections, stop
 from coverslip.viewers import View
+from coverslip.viewers.manager import deeds
 from coverslip.viewers.manager import window as manager_window
+from coverslip.viewers.manager.launching import LaunchDialog
 from coverslip.viewers.manager.log import LogView
 from coverslip.viewers.manager.table import Column, ViewerTable
 from coverslip.viewers.manager.window import ManagerWindow
@@ -149,6 +152,20 @@ def test_clear_empties_the_selected_viewers(
 def test_a_line_that_is_none_is_told(window: ManagerWindow, qtbot: QtBot) -> None:
     window.add_remote("coverslip://nonsense")
     assert "no line" in answer(qtbot, window, QMessageBox.StandardButton.Ok)
+
+
+def test_the_memory_asked_for_is_the_viewers_and_shown_beside_what_it_holds(
+    window: ManagerWindow, runtime_folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deeds, "visualizer_class", lambda kind: HeadlessVisualizer)
+    dialog = LaunchDialog(["headless"], window)
+    dialog.memory.setText("2 GB")
+    window.launch(dialog.wanted())
+    until(qtbot, lambda: window.table.rowCount() == 1)
+    until(qtbot, lambda: text(window, 0, Column.MEMORY).endswith(" of 2 GB"))
+    until(qtbot, lambda: "headless is ready" in message(window))
+    for connection in list_connections():
+        stop(connection)
 
 
 def test_a_launch_under_way_does_not_hold_the_window_open(

@@ -10,10 +10,10 @@ from coverslip.viewers.manager.table import Column, RatesDelegate, ViewerTable
 __all__ = ["rows_of"]
 
 _WIDTHS = {
-    Column.STATE: 120,
+    Column.STATE: 110,
     Column.KIND: 70,
-    Column.TITLE: 180,
-    Column.WHERE: 130,
+    Column.TITLE: 150,
+    Column.WHERE: 120,
     Column.UPTIME: 90,
     Column.SHOWN: 80,
     Column.WAITING: 80,

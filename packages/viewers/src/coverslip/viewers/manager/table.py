@@ -17,7 +17,7 @@ from PyQt6.QtCore import (
     pyqtSignal,
 )
 from PyQt6.QtGui import QBrush, QColor, QPainter, QPainterPath, QPen
-from PyQt6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
+from PyQt6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from coverslip.viewers.roster import HISTORY, Health, ViewerState
 from coverslip.viewers.words import (
@@ -260,7 +260,11 @@ class RatesDelegate(QStyledItemDelegate):
                 path.moveTo(point)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(option.palette.highlight().color(), 1.5))
+        # A selected row has the line's own colour for its background.
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        palette = option.palette
+        color = palette.highlightedText() if selected else palette.highlight()
+        painter.setPen(QPen(color.color(), 1.5))
         painter.setClipRect(option.rect)
         painter.drawPath(path)
         painter.restore()
