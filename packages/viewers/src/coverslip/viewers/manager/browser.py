@@ -140,7 +140,7 @@ class Browser(QWidget):
         self.wells.setVisible(self.grid.rowCount() > 0)
         self.wells.scrollTo(self.grid.first())
         words = [
-            str(plate.folder),
+            plate.folder.name,
             f"{plural(len(plate.files), 'file')} read as {plate.parser}",
         ]
         if plate.wells:
@@ -150,6 +150,7 @@ class Browser(QWidget):
         if plate.left_out:
             words.append(f"{plural(plate.left_out, 'thumbnail')} left out")
         self._words.setText(", ".join(words))
+        self._words.setToolTip(str(plate.folder))
         self.open.setEnabled(True)
         self._enable()
 
