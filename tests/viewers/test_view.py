@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Batch, Display, Slot, Source, UnsupportedArray, decode
-from coverslip.viewers import NapariStreamingConfig, StreamingConfig, View, ViewerGone
+from coverslip.viewers import ConfigError, NapariStreamingConfig, StreamingConfig, View, ViewerGone
 from coverslip.viewers.config import DisplayConfig
 from coverslip.viewers.stream import Image
 from tests.viewers.headless import HeadlessServer, HeadlessVisualizer, driving
@@ -248,3 +248,44 @@ class TestWords:
     ) -> None:
         view.show(PIXELS, **component(name))
         assert caplog.records == []
+
+
+class TestRefusals:
+    """What is refused says in a user's words what to give."""
+
+    @pytest.fixture
+    def view(self, runtime_folder: Path) -> Iterator[View]:
+        with View(HeadlessVisualizer()) as view:
+            yield view
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ({"scale": 0.325}, "the distance on each axis"),
+            ({"scale": {"y": -1}}, "above 0"),
+            ({"contrast_limits": 5}, "two numbers, the lower first"),
+            ({"opacity": 3}, "from 0 to 1"),
+        ],
+        ids=str,
+    )
+    def test_a_display_setting(self, view: View, words: dict[str, Any], said: str) -> None:
+        with pytest.raises(UnsupportedArray, match=said):
+            view.show(np.zeros((4, 4), np.uint8), **words)
+
+    def test_one_value_for_an_axis_of_several(self, view: View) -> None:
+        volume: Any = np.zeros((2, 4, 4), np.uint8)
+        with pytest.raises(UnsupportedArray, match=r"2 long: give the value at each position"):
+            view.show(volume, axes=("z_index", "y", "x"), z_index=4)
+
+    @pytest.mark.parametrize("modes", [{"well": "slices"}, "slice"], ids=str)
+    def test_modes(self, modes: Any) -> None:
+        with pytest.raises(ConfigError, match="modes"):
+            View(HeadlessVisualizer(), modes=modes)
+
+    def test_another_kind_of_picture(self, view: View, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="written as PNG"):
+            view.screenshot(tmp_path / "picture.jpg")
+
+    def test_a_word_of_imagejs(self, view: View, caplog: pytest.LogCaptureFixture) -> None:
+        view.show(np.zeros((4, 4), np.uint8), lut="Fire")
+        assert "is 'colormap' meant?" in caplog.text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, SupportsIndex
 
@@ -328,7 +328,13 @@ def _axis_values(
         if name not in coordinates:
             found.append(list(range(extent)))
             continue
-        values = [as_value(name, value) for value in coordinates[name]]
+        given = coordinates[name]
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise UnsupportedArray(
+                f"{name}={given!r}: it is an axis of the array, {extent} long: give the value at "
+                f"each position, {name}=[…], or leave it out to count from 0"
+            )
+        values = [as_value(name, value) for value in given]
         if len(values) != extent or len(set(values)) != extent:
             raise UnsupportedArray(
                 f"coordinates for {name!r}: {extent} different values are needed, not {values[:8]}"

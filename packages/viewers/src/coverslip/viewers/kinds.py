@@ -47,8 +47,10 @@ def visualizer_class(kind: str) -> type[StreamVisualizer]:
         return ours
     for entry in entry_points(group=GROUP, name=kind):
         return _theirs(entry)
+    meant = {"imagej": "fiji"}.get(kind.casefold(), kind.casefold())
+    hint = f"; is {meant!r} meant?" if meant in viewer_kinds() else ""
     known = ", ".join(viewer_kinds())
-    raise UnknownViewer(f"there is no viewer {kind!r}; there are: {known}")
+    raise UnknownViewer(f"there is no viewer {kind!r}; there are: {known}{hint}")
 
 
 def _theirs(entry: EntryPoint) -> type[StreamVisualizer]:

@@ -6,6 +6,7 @@ A view's configuration gives each of its viewers a `Look`; what a single call sa
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,7 @@ from coverslip.payload import CANONICAL_ORDER, Display, Mode, Source, Unsupporte
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.display import DisplayConfig, with_short_names
 from coverslip.viewers.config.streaming import Keep, StreamingConfig
+from coverslip.viewers.errors import ConfigError
 
 __all__ = ["Look", "Spelling", "WORDS", "as_keep", "as_words"]
 
@@ -30,6 +32,14 @@ WORDS: Final = (
     "roi_manager",
 )
 """The display settings that a call may give."""
+
+
+_MEANT: Final = {
+    "lut": "colormap",
+    "cmap": "colormap",
+    "clim": "contrast_limits",
+}
+"""Words that people use for ours, which would become components of their own."""
 
 
 class Look(NamedTuple):
@@ -51,14 +61,18 @@ class Look(NamedTuple):
 
         Raises
         ------
+        ConfigError
+            A mode is unknown, or they are no mapping.
         ValueError
-            A mode is unknown, or `keep` is no number of planes.
+            `keep` is no number of planes.
         """
+        if not isinstance(modes, Mapping):
+            raise ConfigError(f'modes={modes!r}: give each component its own, {{"well": "slice"}}')
         own = {} if config is None else config.modes()
         display = config.display() if isinstance(config, DisplayConfig) else Display()
         if keep is None:
             keep = config.keep if isinstance(config, StreamingConfig) else "all"
-        chosen = own | {name: Mode(mode).value for name, mode in modes.items()}
+        chosen = own | {str(name): _mode(name, mode) for name, mode in modes.items()}
         return cls(chosen, display, as_keep(keep))
 
     def source(
@@ -103,6 +117,14 @@ class Look(NamedTuple):
         return msgspec.structs.replace(self.display, **words)
 
 
+def _mode(name: str, mode: Mode | str) -> str:
+    try:
+        return Mode(mode.casefold() if isinstance(mode, str) else mode).value
+    except ValueError:
+        known = ", ".join(repr(one.value) for one in Mode)
+        raise ConfigError(f"modes: {name}={mode!r}; there are: {known}") from None
+
+
 def as_keep(keep: Keep) -> int:
     """Return how many planes of each layer are kept, as it travels: 0 for ``"all"``.
 
@@ -139,7 +161,7 @@ def as_words(
     try:
         return _words(colormap, contrast_limits, opacity, blending, scale, unit, roi_manager)
     except (TypeError, ValueError) as error:
-        raise UnsupportedArray(f"a plane's display: {error}") from None
+        raise UnsupportedArray(f"a display setting: {error}") from None
 
 
 def _words(
@@ -155,14 +177,28 @@ def _words(
     if colormap is not None:
         words["colormap"] = str(colormap)
     if contrast_limits is not None:
-        low, high = contrast_limits
+        try:
+            low, high = contrast_limits
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"contrast_limits={contrast_limits!r}: give two numbers, the lower first"
+            ) from None
         words["contrast_limits"] = (float(low), float(high))
     if opacity is not None:
+        if not 0 <= float(opacity) <= 1:
+            raise ValueError(f"opacity={opacity!r}: from 0 to 1")
         words["opacity"] = float(opacity)
     if blending is not None:
         words["blending"] = str(blending)
     if scale is not None:
-        steps = {str(axis): float(step) for axis, step in dict(scale).items()}
+        if not isinstance(scale, Mapping):
+            raise TypeError(
+                f"scale={scale!r}: give the distance on each axis, as in "
+                '{"y": 0.325, "x": 0.325, "z_index": 2.0}'
+            )
+        steps = {str(axis): float(step) for axis, step in scale.items()}
+        if bad := [axis for axis, step in steps.items() if not 0 < step < math.inf]:
+            raise ValueError(f"scale of {bad[0]!r} is {steps[bad[0]]}: a distance is above 0")
         words["scale"] = with_short_names(steps)
     if unit is not None:
         words["unit"] = str(unit)
@@ -185,7 +221,9 @@ class Spelling:
         """Look at the names of a call's components."""
         for name in components.keys() - self._met:
             self._met.add(name)
-            meant = next((known for known in sorted(self._known) if _one_edit(name, known)), None)
+            meant = _MEANT.get(name) or next(
+                (known for known in sorted(self._known) if _one_edit(name, known)), None
+            )
             if meant is not None:
                 logger.warning("%r is shown as a component of its own: is %r meant?", name, meant)
 

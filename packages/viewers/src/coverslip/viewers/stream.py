@@ -302,7 +302,15 @@ class Stream:
         deadline = time.monotonic() + timeout
         for lane in self._lanes:
             lane.flush(deadline)
-        return self.delivery()
+        delivery = self.delivery()
+        if delivery.pending:
+            logger.warning(
+                "%d of %d planes are still under way after %g s: flush(timeout=…) waits longer",
+                delivery.pending,
+                delivery.sent,
+                timeout,
+            )
+        return delivery
 
     def delivery(self) -> Delivery:
         """Return the counts as known now, summed over the viewers."""

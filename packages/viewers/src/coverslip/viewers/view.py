@@ -324,7 +324,11 @@ class View(Card, Annotating):
         ------
         ViewerGone
             No viewer answers.
+        ValueError
+            The file's name ends in something else than ``.png``.
         """
+        if path is not None and Path(path).suffix.lower() not in {"", ".png"}:
+            raise ValueError(f"{os.fspath(path)!r}: a screenshot is written as PNG, name it .png")
         windows = [ask(one, Screenshot(), Picture).png for one in self._chosen(viewer)]
         png = Png(side_by_side(windows))
         if path is not None:

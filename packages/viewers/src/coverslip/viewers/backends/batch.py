@@ -53,6 +53,11 @@ def images_of(
     UnknownParser
         No parser goes by that name.
     """
+    if isinstance(file_paths, str | os.PathLike):
+        raise TypeError(
+            f"save_batch got the path {os.fspath(file_paths)!r}: give lists, [image], [path], or "
+            "use save(image, path)"
+        )
     if len(data_list) != len(file_paths):
         raise ValueError(
             f"save_batch got {len(data_list)} images and {len(file_paths)} paths; "

@@ -102,7 +102,8 @@ def check_value(config: type, name: str, value: object, *, strict: bool = True) 
         raise ConfigError(f"{config.__name__} has no field {name!r}{did_you_mean(name, known)}")
     field = known[name]
     plain = _plain(value)
-    if isinstance(plain, str) and name.endswith(MODE_SUFFIX):
+    members = isinstance(field.wanted, type) and issubclass(field.wanted, Enum)
+    if isinstance(plain, str) and (members or name.endswith(MODE_SUFFIX)):
         plain = plain.casefold()
     try:
         checked = msgspec.convert(plain, field.wanted, strict=strict)
