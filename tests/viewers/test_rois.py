@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import roifile
 
-from coverslip.payload import ShapeType, UnsupportedArray
+from coverslip.payload import InvalidMessage, ShapeType, UnsupportedArray
 from coverslip.viewers.errors import UnreadableImage
 from coverslip.viewers.rois import outlines, read_records, write_rois
 
@@ -117,9 +117,12 @@ def test_what_cannot_be_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_bytes_that_only_begin_as_a_region_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("record", [b"Iout", b"Iout" + bytes(9), None])
+def test_bytes_that_only_begin_as_a_region_are_refused(record: bytes | None) -> None:
     good = roifile.ImagejRoi.frompoints(POLYGON).tobytes()
-    huge = bytearray(good)
-    huge[16:18] = b"\xff\xff"  # 65,535 coordinates
-    assert len(outlines([b"Iout", good, bytes(huge), b"Iout" + bytes(200)])) >= 1
-    assert "cannot be read" in caplog.text
+    if record is None:
+        cut = bytearray(good)
+        cut[16:18] = b"\xff\xff"  # 65,535 coordinates
+        record = bytes(cut)
+    with pytest.raises(InvalidMessage, match="region 1"):
+        outlines([good, record])

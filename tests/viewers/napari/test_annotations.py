@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import logging
+import gc
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import roifile
 
-from coverslip.payload import as_points, as_rois, as_shapes, as_tracks
+from coverslip.payload import InvalidMessage, as_points, as_rois, as_shapes, as_tracks
 from coverslip.viewers.napari.snapshot import snapshot_of
 from tests.viewers.napari.conftest import Show, plane
 
@@ -114,6 +116,26 @@ def test_regions_of_imagej_are_drawn_as_outlines(window: LiveWindow, show: Show)
     assert len(lines) == 8
     show(as_rois([]), kind="rois", well="A1")
     assert len(window.viewer.layers["Rois"].data) == 0
+
+
+def test_regions_are_parsed_where_they_are_received_and_once(
+    runtime_folder: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from coverslip.viewers.napari import rows
+    from coverslip.viewers.napari.server import NapariViewerServer
+
+    region = roifile.ImagejRoi.frompoints(SQUARE[:, ::-1]).tobytes()
+    server = NapariViewerServer(port=free_port())
+    with pytest.raises(InvalidMessage, match="region 1"):
+        server.prepare_table("rois", as_rois([region, b"Iout"]))
+    table = as_rois([region])
+    server.prepare_table("rois", table)
+    server.close()
+    monkeypatch.setattr(rows, "outlines", None)  # nothing is parsed from here on
+    assert rows.as_vertices("rois", table)[:, -2:].tolist() == (SQUARE - 0.5).tolist()
+    del table
+    gc.collect()
+    assert not rows._of_regions
 
 
 def test_tracks_run_along_their_time(window: LiveWindow, show: Show) -> None:
@@ -238,13 +260,3 @@ def test_a_description_has_the_tables_as_they_came(window: LiveWindow, show: Sho
     assert shapes.shape == (1, 9, 9)
     assert shapes.contrast_limits is None
     assert shapes.planes[0].shape == (4, 4)
-
-
-def test_regions_that_cannot_be_read_are_left_out_with_a_word(
-    window: LiveWindow, show: Show, caplog: pytest.LogCaptureFixture
-) -> None:
-    show(5)
-    with caplog.at_level(logging.WARNING):
-        show(as_rois([b"Iout" + bytes(9)]), kind="rois")
-    assert "1 region(s)" in caplog.text
-    assert len(window.viewer.layers["Rois"].data) == 0

@@ -236,6 +236,7 @@ class ReceivingServer(ZMQServer):
         pixels = self._take(plane, reader, frames)
         if plane.kind in TABLES:
             check_table(plane.kind, len(plane.along), pixels)
+            self.prepare_table(plane.kind, pixels)
         placement = place(
             batch.source,
             plane.components,
@@ -311,6 +312,12 @@ class ReceivingServer(ZMQServer):
         if not lent and view.nbytes >= _COPY_BELOW:
             return view
         return view.copy()
+
+    def prepare_table(self, kind: Kind, table: NDArray[Any]) -> None:
+        """Do what drawing a table takes and the GUI need not do; raise where it cannot be drawn.
+
+        For a subclass.
+        """
 
     def count_table(self, table: NDArray[Any]) -> None:
         """Count a table's bytes until nobody has it any more; `NoRoom` where it has none."""

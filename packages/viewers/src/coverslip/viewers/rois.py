@@ -6,7 +6,6 @@ what it wrote; a viewer without ImageJ draws them as shapes and points.
 
 from __future__ import annotations
 
-import logging
 import os
 import zipfile
 import zlib
@@ -18,15 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from coverslip.payload import Shape, ShapeType, UnsupportedArray, as_shapes, shapes_of
+from coverslip.payload import (
+    InvalidMessage,
+    Shape,
+    ShapeType,
+    UnsupportedArray,
+    as_shapes,
+    shapes_of,
+)
 from coverslip.viewers.errors import UnreadableImage
 
 if TYPE_CHECKING:
     from roifile import ImagejRoi
 
 __all__ = ["outlines", "read_records", "rim_of", "write_rois"]
-
-logger = logging.getLogger(__name__)
 
 _LARGEST = 1 << 28
 """Bytes that the regions of one file may unpack to."""
@@ -106,21 +110,23 @@ def write_rois(
 def outlines(records: Iterable[bytes]) -> list[Shape]:
     """Return what to draw of some regions where there is no ImageJ.
 
-    Points are crosses, a composite region is the outlines of its parts. What roifile cannot read
-    is left out, with a warning.
+    Points are crosses, a composite region is the outlines of its parts.
+
+    Raises
+    ------
+    coverslip.payload.InvalidMessage
+        One of them cannot be read, as ImageJ itself would refuse it.
     """
     found: list[Shape] = []
-    unread = 0
-    for record in records:
+    for number, record in enumerate(records):
         try:
             shapes = _outlines(record)
             as_shapes([one.vertices for one in shapes], [one.type for one in shapes])  # finite?
-            found += shapes
         except Exception as error:  # roifile's parser meets any bytes that begin as a record does
-            logger.debug("a region of %d bytes", len(record), exc_info=error)
-            unread += 1
-    if unread:
-        logger.warning("%d region(s) of ImageJ's cannot be read and are not drawn", unread)
+            raise InvalidMessage(
+                f"region {number} is not ImageJ's .roi record: {type(error).__name__}: {error}"
+            ) from error
+        found += shapes
     return found
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from coverslip.payload import Kind
 from coverslip.viewers.memory import Entry
+from coverslip.viewers.napari.rows import as_vertices
 from coverslip.viewers.server import Arrival, ViewerServer
 from coverslip.viewers.snapshot import LayerSnapshot
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from coverslip.viewers.napari.pump import Pump
     from coverslip.viewers.napari.window import LiveView
 
@@ -46,6 +50,11 @@ class NapariServer(ViewerServer):
         pump = self._pump
         if pump is not None:
             pump.wake()
+
+    def prepare_table(self, kind: Kind, table: NDArray[Any]) -> None:
+        """Parse ImageJ's regions, here and once: hundreds of them would hold up the window."""
+        if kind == "rois":
+            self.count_table(as_vertices(kind, table))
 
     # ---- GUI thread -------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ as far as its rows stand on one (a track's time), or napari draws one whole (z i
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ from coverslip.viewers.napari.planes import Grid
 from coverslip.viewers.rois import outlines, rim_of
 
 __all__ = ["Viewpoint", "as_vertices", "segments_of", "steps_of", "tables_in_view", "view_of"]
+
+_of_regions: dict[int, NDArray[np.float64]] = {}
+"""The vertices of tables of regions, by the table's identity: an array is no key of a dict."""
 
 _SIDES = 48
 """Of the polygon that an ellipse is drawn as."""
@@ -102,10 +106,24 @@ def steps_of(
 
 
 def as_vertices(kind: str, table: NDArray[Any]) -> NDArray[np.float64]:
-    """Return a table of shapes or regions as vertices to be joined: no ellipses, no records."""
-    if kind == "rois":
+    """Return a table of shapes or regions as vertices to be joined: no ellipses, no records.
+
+    Regions are parsed the first time, on whichever thread that is, and known for as long as there
+    is the table. InvalidMessage if one of them cannot be read.
+    """
+    if kind != "rois":
+        return _without_ellipses(table)
+    known = _of_regions.get(id(table))
+    if known is None:
         found = outlines(roi_records(table))
-        table = as_shapes([shape.vertices for shape in found], [shape.type for shape in found])
+        known = _of_regions[id(table)] = _without_ellipses(
+            as_shapes([shape.vertices for shape in found], [shape.type for shape in found])
+        )
+        weakref.finalize(table, _of_regions.pop, id(table), None).atexit = False
+    return known
+
+
+def _without_ellipses(table: NDArray[Any]) -> NDArray[np.float64]:
     if (table[:, 1] != ShapeType.ELLIPSE).all():
         return table
     parts = []
