@@ -12,6 +12,7 @@ import pytest
 
 from coverslip.payload import Arena, Batch, Inline, Plane, Source, encode, encode_offer
 from coverslip.transport import Attach, Refused
+from coverslip.viewers.messages import RunMacro
 from tests.viewers.headless import HeadlessServer
 
 SHAPE = (4, 6)
@@ -74,3 +75,8 @@ def test_of_many_planes_that_fail_one_is_logged_and_all_are_counted(
     counts = server.ledger("s").counts()
     assert (counts.failed, counts.pending) == (20, 0)
     assert "'pile'" in (server.last_error or "")
+
+
+def test_a_viewer_without_macros_says_so(server: HeadlessServer) -> None:
+    with pytest.raises(Refused, match="headless runs no macros"):
+        server.handlers()[RunMacro](RunMacro(text="1"))

@@ -143,3 +143,9 @@ def test_wrong_usage(command: Command, arguments: list[str]) -> None:
     assert done.status == 2
     assert done.out == ""
     assert "Usage: coverslip" in done.err
+
+
+def test_macros_are_allowed_to_a_viewer_that_runs_them_alone(command: Command) -> None:
+    done = command("launch", "--viewer", "napari", "--allow-macros")
+    assert done.status == 2
+    assert "--allow-macros: napari runs no macros; Fiji does (--viewer fiji)" in done.error

@@ -5,15 +5,17 @@ How it starts and ends is every viewer's: `tests/viewers/contract/test_process.p
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from coverslip.transport import RequestRefused, list_connections, ping, request, stop
+from coverslip.transport import RequestRefused, find, list_connections, ping, request, stop
 from coverslip.viewers import connect
 from coverslip.viewers.messages import MacroResult, RunMacro
+from tests.commands import run
 from tests.viewers.contract.process import END, ViewerProcess, run_viewer_process
 from tests.waiting import DEADLINE
 
@@ -97,6 +99,20 @@ def test_a_folder_that_only_looks_like_a_fiji_fails_with_words(
         (jars / name).write_bytes(b"no jar")
     line = line_of_refusal(str(tmp_path / "Fiji.app"), tmp_path)
     assert "Fiji.app through PyImageJ" in line
+
+
+def test_launch_starts_one_that_runs_macros(
+    imagej: None, runtime_folder: Path, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    coverslip = (sys.executable, "-m", "coverslip.viewers")
+    run(*coverslip, "launch", "--viewer", "fiji", "--allow-macros", "--port", str(port))
+    connection = find(None, port)
+    try:
+        ran = request(connection.endpoint, RunMacro(text="return 'ran'"), MacroResult, timeout=END)
+        assert ran.text == "ran"
+    finally:
+        stop(connection, timeout=END)
 
 
 def line_of_refusal(asked: str, folder: Path) -> str:

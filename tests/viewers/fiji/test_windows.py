@@ -75,7 +75,7 @@ def test_missing_places_are_blank_and_say_so_until_their_plane_comes(bench: Benc
     assert window.shape[:2] == (2, 2)
     assert len(window.planes) == 2
     look = "Stack.setPosition(1, 2, 1); return '' + getPixel(5, 5) + ' ' + getInfo('slice.label')"
-    assert bench.macro(look) == "0 timepoint=1 z_index=2 (no plane yet)"
+    assert bench.macro(look) == "0 timepoint=1 z_index=2 (no plane)"
     bench.show(plane(9), z_index=2, timepoint=1)
     bench.settle()
     assert bench.macro(look) == "9 timepoint=1 z_index=2"
@@ -133,6 +133,38 @@ def test_it_follows_the_newest_plane_until_the_user_scrubs(bench: Bench) -> None
     bench.show(plane(6), z_index=1, timepoint=4)
     bench.settle()
     assert bench.macro(where) == "1 1 4"
+
+
+def test_it_goes_to_the_newest_plane_s_channel_until_the_user_has_chosen_one(
+    bench: Bench,
+) -> None:
+    where = "Stack.getPosition(c, z, t); return '' + c + ' ' + z + ' ' + getInfo('slice.label')"
+    bench.show(plane(4), channel="w4", z_index=1)
+    bench.settle()
+    for z in range(1, 11):
+        for channel in ("w1", "w2"):
+            bench.show(plane(z), channel=channel, z_index=z)
+    bench.settle()
+    # Of channel w4 there is only z 1.
+    assert bench.macro(where) == "2 10 channel=w2 z_index=10"
+    bench.macro("Stack.setChannel(1)")
+    bench.show(plane(11), channel="w2", z_index=11)
+    bench.settle()
+    assert bench.macro(where) == "1 11 channel=w1 z_index=11 (no plane)"
+    bench.macro("Stack.setChannel(2)")
+    bench.show(plane(11), channel="w1", z_index=11)
+    bench.settle()
+    assert bench.macro(where) == "1 11 channel=w1 z_index=11"
+
+
+def test_a_channel_whose_contrast_is_worked_on_stays_in_view(bench: Bench) -> None:
+    for channel in ("w1", "w2"):
+        bench.show(plane(1), channel=channel, z_index=1)
+    bench.settle()
+    bench.macro("setMinAndMax(12, 345)")  # of w2, the newest
+    bench.show(plane(2), channel="w1", z_index=2)
+    bench.settle()
+    assert bench.macro("getMinAndMax(a, b); return '' + a + ' ' + b") == "12 345"
 
 
 def test_modes_choose_windows_and_axes(bench: Bench) -> None:
@@ -224,8 +256,25 @@ def test_the_picture_is_of_all_windows(bench: Bench) -> None:
 def test_macros_answer_fail_with_words_and_take_arguments(bench: Bench) -> None:
     assert bench.macro("return '' + 6 * 7") == "42"
     assert bench.view.run_macro("return getArgument()", "well A01") == "well A01"
-    with pytest.raises(RequestRefused, match="the macro failed"):
+    with pytest.raises(RequestRefused, match="the macro failed: Undefined variable in line 1"):
         bench.macro("this is no macro (")
+    assert bench.macro("return 'and goes on'") == "and goes on"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x = 1;\nselectImage(99);\nreturn 'went on'", "99 not found.* in line 2"),
+        ("x = 1;\ny = (2;", r"'\)' expected in line 2"),
+        ("x = 1;\n\nrun('no such command');", "no such command.* in line 3"),
+        ("run('Invert');", "no images open in line 1"),
+    ],
+)
+def test_a_macro_s_error_is_the_answer_and_no_dialog_that_waits(
+    bench: Bench, text: str, reason: str
+) -> None:
+    with pytest.raises(RequestRefused, match=f"(?i)the macro failed: .*{reason}"):
+        bench.macro(text)
     assert bench.macro("return 'and goes on'") == "and goes on"
 
 

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from coverslip.transport import Clear, Done, Picture, Reply, Request, Screenshot
+from coverslip.transport import Clear, Done, Picture, Refused, Reply, Request, Screenshot
 from coverslip.viewers.inbox import Arrival
 from coverslip.viewers.layering import MAX_LAYERS
 from coverslip.viewers.memory import Entry, HeldPlane
-from coverslip.viewers.messages import DescribeLayers, Layers, RaiseWindow
+from coverslip.viewers.messages import DescribeLayers, Layers, RaiseWindow, RunMacro
 from coverslip.viewers.receiving import ReceivingServer
 from coverslip.viewers.snapshot import LayerSnapshot
 
@@ -70,6 +70,7 @@ class ViewerServer(ReceivingServer):
             Screenshot: lambda _: self.on_gui(lambda: Picture(png=self.take_screenshot())),
             DescribeLayers: self._describe,
             RaiseWindow: lambda _: self.on_gui(self._raise),
+            RunMacro: self.run_macro,
         }
 
     # ---- any thread -------------------------------------------------------------------
@@ -174,6 +175,10 @@ class ViewerServer(ReceivingServer):
         """Return what each layer of ours holds, bottom first."""
 
     # ---- requests ---------------------------------------------------------------------
+
+    def run_macro(self, request: RunMacro) -> Future[Reply]:
+        """Run a macro; `Refused` by viewers that run none."""
+        raise Refused(f"{self.kind} runs no macros")
 
     def _clear(self) -> Done:
         self.clear_layers()

@@ -362,8 +362,8 @@ class View(Card, Annotating):
         Raises
         ------
         coverslip.transport.RequestRefused
-            The viewer is no ImageJ or was not started with ``--allow-macros``; another macro
-            runs; or this one failed. The message says which.
+            The viewer is no ImageJ or was not started with ``--allow-macros`` (of ``coverslip
+            launch``); another macro runs; or this one failed. The message says which.
         ViewerGone
             No viewer answers.
         """

@@ -272,12 +272,20 @@ def launch(
     ] = None,
     title: Annotated[str | None, typer.Option(help="The window's title.")] = None,
     fiji: Fiji = None,
+    allow_macros: Annotated[
+        bool,
+        typer.Option(
+            "--allow-macros",
+            help="With --viewer fiji: run the macros that pipelines send, which may do whatever "
+            "you may.",
+        ),
+    ] = False,
 ) -> None:
     """Start a viewer that waits for pipelines, here or elsewhere."""
     from coverslip.viewers.cli.connection import run_launch
 
     _prefer(fiji)
-    run_launch(viewer, bind=bind, port=port, title=title)
+    run_launch(viewer, bind=bind, port=port, title=title, allow_macros=allow_macros)
 
 
 @connections.command(epilog=STATUS)

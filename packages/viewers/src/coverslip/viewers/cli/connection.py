@@ -20,6 +20,7 @@ from coverslip.transport import (
     ping,
 )
 from coverslip.viewers.cli import report
+from coverslip.viewers.errors import ConfigError
 from coverslip.viewers.kinds import visualizer_class
 
 __all__ = ["run_launch", "run_show"]
@@ -29,7 +30,14 @@ EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def run_launch(kind: str, *, bind: str | None, port: int | None, title: str | None) -> None:
+def run_launch(
+    kind: str,
+    *,
+    bind: str | None,
+    port: int | None,
+    title: str | None,
+    allow_macros: bool = False,
+) -> None:
     """Start a viewer that outlives the command, and say how it is reached.
 
     Raises
@@ -38,9 +46,15 @@ def run_launch(kind: str, *, bind: str | None, port: int | None, title: str | No
         It did not start, or the port is taken; the message says by whom.
     NoDisplay
         There is nowhere to open a window.
+    ConfigError
+        Macros were allowed to a viewer that runs none.
     """
     visualizer = visualizer_class(kind)(port=port, viewer_title=title, persistent=True)
     visualizer.bind = bind
+    if allow_macros:
+        if not hasattr(visualizer, "allow_macros"):
+            raise ConfigError(f"--allow-macros: {kind} runs no macros; Fiji does (--viewer fiji)")
+        visualizer.allow_macros = True
     report.note(f"starting {kind} …")
     visualizer.start_viewer(reuse=False)
     report.note(

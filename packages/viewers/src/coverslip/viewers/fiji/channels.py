@@ -90,19 +90,23 @@ class ChannelLooks:
             self._limits[channel] = widen(before, limits)
         self._current = self._current and self._limits.get(channel) == before
 
-    def read(self, imp: Any) -> None:
-        """Take over what the user has made of LUTs and contrast."""
+    def read(self, imp: Any) -> bool:
+        """Take over what the user has made of LUTs and contrast; return whether that is new."""
         if self._rgb:
-            return
+            return False
+        touched = False
         for channel, lut in zip(self._order, _luts_of(imp), strict=False):
             now = float(lut.min), float(lut.max)
             if now != self._applied[channel]:
+                touched = True
                 self._touched.add(channel)
                 self._limits[channel] = self._applied[channel] = now
             colors = bytes(lut.getBytes())
             if colors != self._painted[channel]:
+                touched = True
                 self._repainted.add(channel)
                 self._luts[channel], self._painted[channel] = lut, colors
+        return touched
 
     def forget_applied(self) -> None:
         """ImageJ has made its LUTs anew, or may have: the next `apply` sets them all."""

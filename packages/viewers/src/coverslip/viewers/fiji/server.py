@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from coverslip.payload import Kind, Mode, Placement
-from coverslip.transport import Refused, Reply, Request, Usage
+from coverslip.transport import Refused, Reply, Usage
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.entry import BREATH, BUDGET, IDLE, REPAINT, StandaloneServer
 from coverslip.viewers.fiji.choice import Choice, ImageJUnavailable, choose
@@ -191,10 +191,6 @@ class FijiViewerServer(StandaloneServer):
 
     # ---- server thread ----------------------------------------------------------------
 
-    def handlers(self) -> dict[type[Request], Callable[[Any], Reply | Future[Reply]]]:
-        """Return what this server answers, by request type."""
-        return {**super().handlers(), RunMacro: self._run_macro}
-
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages that matter, ImageJ's and Java's among them."""
         return {**super().versions(), **self._java_versions}
@@ -275,11 +271,12 @@ class FijiViewerServer(StandaloneServer):
         """Wake the main thread, which gives the event thread its next turn."""
         self._wanted.set()
 
-    def _run_macro(self, request: RunMacro) -> Future[Reply]:
+    def run_macro(self, request: RunMacro) -> Future[Reply]:
+        """Run a macro, if that is allowed, beside the GUI."""
         if self._macros is None:
             raise Refused(
                 "this viewer runs no macros: whoever holds its key could do anything that its "
-                "user can; start it with --allow-macros if that is meant"
+                "user can; `coverslip launch --viewer fiji --allow-macros` starts one that does"
             )
         if self._pixels is None:
             raise Refused("ImageJ has not started yet")

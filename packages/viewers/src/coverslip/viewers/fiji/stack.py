@@ -21,7 +21,7 @@ from coverslip.viewers.fiji.pixels import JavaPixels, JavaPlane
 
 __all__ = ["MISSING", "MOST_PLACES", "Dimension", "Dimensions", "Hyperstack", "Layout"]
 
-MISSING = "no plane yet"
+MISSING = "no plane"
 
 Dimension: TypeAlias = Literal["c", "z", "t"]
 

@@ -49,6 +49,8 @@ class HyperstackWindow:
         self._left = 0, 0
         """The place looked at and the newest plane's, when last painted: to see a user's move."""
         self._following = True
+        self._chosen = False
+        """The user has chosen a channel, or changed how one looks: that one stays in view."""
         self._dirty = False
         self.imp = self._image()
         # Never ImagePlus.show(): for a single plane that opens a window without sliders, which
@@ -114,8 +116,9 @@ class HyperstackWindow:
         self._dirty = False
         shown = self.place
         coordinates = self.hyperstack.places[shown]
-        self._following = self._follows(shown)
-        self.looks.read(self.imp)
+        self._following, self._chosen = self._follows(shown)
+        # Who works on a channel's contrast has chosen it, without moving a slider.
+        self._chosen = self.looks.read(self.imp) or self._chosen
         grown, changed = self.hyperstack.settle()
         if grown:
             self._stretch()
@@ -129,23 +132,27 @@ class HyperstackWindow:
         place = self.hyperstack.index(coordinates)
         if self._following:
             place = self._newest_in_view(place)
-        if place != self.place:
+        if grown or place != self.place:
+            # Of a stack that has grown the same place is another position, and so is its slider's.
             self.imp.setPosition(*self.hyperstack.position(place))
         in_view = self._seen_from(place)
         if grown or looks_new or any(self._seen_from(index) == in_view for index in changed):
             self._redraw()
         self._left = place, self.hyperstack.index(self._newest)
 
-    def _follows(self, shown: int) -> bool:
+    def _follows(self, shown: int) -> tuple[bool, bool]:
+        """Return whether the window goes to each new plane, and whether its channel is chosen."""
         place, newest = self._left
         if shown == place:
-            return self._following
+            return self._following, self._chosen
         # The user moved: whoever goes to the newest plane follows again, as with `tail -f`.
-        return self._seen_from(shown) == self._seen_from(newest)
+        return self._seen_from(shown) == self._seen_from(newest), shown != newest
 
     def _newest_in_view(self, place: int) -> int:
-        """Return the newest plane's place; of channels, the one that is chosen stays chosen."""
+        """Return the newest plane's place; the channel that the user has chosen stays chosen."""
         newest = self.hyperstack.index(self._newest)
+        if not self._chosen:
+            return newest
         channels = self.hyperstack.dimensions.channels
         return newest // channels * channels + place % channels
 
@@ -168,9 +175,11 @@ class HyperstackWindow:
             self.window = imp.getWindow()
         elif insides.usable and bars == self._bars:
             insides.lengthen(dimensions)
+            insides.rewind()
         elif insides.usable:
             imp.setOpenAsHyperStack(True)
             insides.add_sliders(imp)
+            insides.rewind()
         self._bars = bars
         self.looks.forget_applied()
 
@@ -240,6 +249,7 @@ class _Insides:
 
     FIELDS = ("nChannels", "nSlices", "nFrames")
     SLIDERS = ("cSelector", "zSelector", "tSelector")
+    POSITION = ("c", "z", "t")
 
     def __init__(self, window: Any) -> None:
         self._window = window
@@ -247,6 +257,7 @@ class _Insides:
         try:
             self._fields = [_open(kind.getDeclaredField(name)) for name in self.FIELDS]
             self._sliders = [_open(kind.getDeclaredField(name)) for name in self.SLIDERS]
+            self._position = [_open(kind.getDeclaredField(name)) for name in self.POSITION]
             self._add = _open(
                 kind.getDeclaredMethod("addScrollbars", class_of("ij.ImagePlus").class_)
             )
@@ -270,6 +281,15 @@ class _Insides:
             slider = field.get(self._window)
             if slider is not None:
                 slider.setMaximum(length + 1)
+
+    def rewind(self) -> None:
+        """Let the window forget where it stood: its next position moves every slider there.
+
+        It moves those alone whose number differs from the one it remembers, which stood for
+        another place before the stack grew.
+        """
+        for field, slider in zip(self._position, self._sliders, strict=True):
+            field.setInt(self._window, 1 if slider.get(self._window) is None else 0)
 
     def add_sliders(self, imp: Any) -> None:
         """Make the sliders that the image's dimensions need, and room for them."""
