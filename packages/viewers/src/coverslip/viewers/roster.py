@@ -84,6 +84,11 @@ class ViewerState(NamedTuple):
     last_error: str = ""
 
     @property
+    def name(self) -> str:
+        """Return what a person knows it by."""
+        return f"{self.title or self.kind} on port {self.port}"
+
+    @property
     def rate(self) -> float:
         """Planes shown a second, now."""
         return self.rates[-1] if self.rates else 0.0

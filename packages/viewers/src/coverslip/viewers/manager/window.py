@@ -144,7 +144,7 @@ class ManagerWindow(QMainWindow):
         self._sender.waiting_changed.connect(self.table.set_queued)
         self._sender.settled.connect(self._tell_settled)
         self._sender.failed.connect(
-            lambda state, error: self._complain(f"Nothing was sent to {_name(state)}", error)
+            lambda state, error: self._complain(f"Nothing was sent to {state.name}", error)
         )
         self.browser.failed.connect(self._complain)
         self.browser.send_wanted.connect(self._send)
@@ -202,7 +202,7 @@ class ManagerWindow(QMainWindow):
         done: str,
     ) -> None:
         for state in states:
-            name = _name(state)
+            name = state.name
             self._say(f"{doing} {name}…")
             self._jobs.run(
                 partial(call, state),
@@ -272,7 +272,7 @@ class ManagerWindow(QMainWindow):
         for state in self.selected():
             suggested = f"{state.kind}-{state.port}.png"
             name, _ = QFileDialog.getSaveFileName(
-                self, f"Screenshot of {_name(state)}", suggested, "Pictures (*.png)"
+                self, f"Screenshot of {state.name}", suggested, "Pictures (*.png)"
             )
             if name:
                 self.save_screenshot(state, Path(name))
@@ -286,7 +286,7 @@ class ManagerWindow(QMainWindow):
         self._jobs.run(
             save,
             lambda _: self._say(f"{path} is written"),
-            lambda error: self._complain(f"No screenshot of {_name(state)}", error),
+            lambda error: self._complain(f"No screenshot of {state.name}", error),
         )
 
     def open_logs(self) -> None:
@@ -295,13 +295,13 @@ class ManagerWindow(QMainWindow):
             log = None if state.connection is None else state.connection.log
             if log is None:
                 self._complain(
-                    f"No log of {_name(state)}",
+                    f"No log of {state.name}",
                     ViewerError("it was not launched with a log file, or is on another machine"),
                 )
                 continue
             view = self._logs.get(state.key)
             if view is None:
-                view = self._logs[state.key] = LogView(Path(log), _name(state))
+                view = self._logs[state.key] = LogView(Path(log), state.name)
                 view.destroyed.connect(partial(_forget, self._logs, state.key))
             view.show()
             view.raise_()
@@ -314,7 +314,7 @@ class ManagerWindow(QMainWindow):
     def _tell_settled(
         self, state: ViewerState, delivery: Delivery, problems: dict[str, str]
     ) -> None:
-        self._say(f"{_name(state)}: {describe(delivery, problems)}")
+        self._say(f"{state.name}: {describe(delivery, problems)}")
 
     def quit_selected(self) -> None:
         """Ask the selected viewers to end; offer to kill one that does not."""
@@ -329,11 +329,11 @@ class ManagerWindow(QMainWindow):
     def quit(self, *states: ViewerState) -> None:
         """Ask viewers to end."""
         for state in states:
-            self._say(f"Waiting for {_name(state)} to end…")
+            self._say(f"Waiting for {state.name} to end…")
             self._jobs.run(
                 partial(deeds.ask_to_end, state),
                 partial(self._ended, state),
-                partial(self._complain, f"{_name(state)} was not asked to end"),
+                partial(self._complain, f"{state.name} was not asked to end"),
             )
 
     def _ended(self, state: ViewerState, ended: deeds.Ended) -> None:
@@ -342,13 +342,13 @@ class ManagerWindow(QMainWindow):
             last = ""
             if ended.last is not None:
                 last = f": it was {ended.last.state}, {ended.last.refused} messages refused"
-            self._say(f"{_name(state)} has ended{last}")
+            self._say(f"{state.name} has ended{last}")
             return
         if state.connection is None:
-            self._complain(f"{_name(state)} is still there", ViewerError(ended.reason))
+            self._complain(f"{state.name} is still there", ViewerError(ended.reason))
             return
         self._ask(
-            f"{_name(state)} did not end. Kill process {state.connection.pid}?",
+            f"{state.name} did not end. Kill process {state.connection.pid}?",
             f"{ended.reason}\nOnly that very process is killed, never whoever has its port.",
             lambda: self.kill(state),
         )
@@ -357,8 +357,8 @@ class ManagerWindow(QMainWindow):
         """Kill one viewer's process."""
         self._jobs.run(
             lambda: deeds.kill(state),
-            lambda _: self._say(f"{_name(state)} was killed"),
-            lambda error: self._complain(f"{_name(state)} could not be killed", error),
+            lambda _: self._say(f"{state.name} was killed"),
+            lambda error: self._complain(f"{state.name} could not be killed", error),
         )
 
     def _ask(self, question: str, explained: str, then: Callable[[], object]) -> None:
@@ -397,9 +397,5 @@ def _forget(logs: dict[str, LogView], key: str, *_: object) -> None:
     logs.pop(key, None)
 
 
-def _name(state: ViewerState) -> str:
-    return f"{state.title or state.kind} on port {state.port}"
-
-
 def _names(states: list[ViewerState]) -> str:
-    return _name(states[0]) if len(states) == 1 else f"{len(states)} viewers"
+    return states[0].name if len(states) == 1 else f"{len(states)} viewers"
