@@ -12,6 +12,7 @@ import pytest
 
 from coverslip.payload import Arena, Batch, Inline, Plane, Source, encode, encode_offer
 from coverslip.transport import Attach, Refused
+from coverslip.viewers.entry import viewer_parser
 from coverslip.viewers.messages import RunMacro
 from tests.viewers.headless import HeadlessServer
 
@@ -80,3 +81,42 @@ def test_of_many_planes_that_fail_one_is_logged_and_all_are_counted(
 def test_a_viewer_without_macros_says_so(server: HeadlessServer) -> None:
     with pytest.raises(Refused, match="headless runs no macros"):
         server.handlers()[RunMacro](RunMacro(text="1"))
+
+
+def test_after_a_clear_each_layers_contrast_is_measured_exactly_anew(
+    server: HeadlessServer, arenas: tuple[Arena, Arena]
+) -> None:
+    server.attach(attach(2, arenas[0]))
+    spot = np.zeros((1024, 1024), np.uint8)
+    spot[0, 0] = 255  # beside the grid of pixels that an estimate looks at
+    sent = 0
+
+    def limits() -> Any:
+        nonlocal sent
+        batch = Batch("s", 2, sent, Source(), (Plane(spot.shape, "|u1", Inline(1)),))
+        sent += 1
+        server.handle_data([memoryview(frame) for frame in encode(batch, (spot.tobytes(),))])
+        arrival = server._inbox.take()
+        assert arrival is not None
+        return arrival.limits
+
+    assert limits() == (0.0, 255.0)
+    assert limits() is None
+    server.on_gui(server._clear)
+    server.tick()
+    assert limits() == (0.0, 255.0)
+    assert limits() is None
+
+
+@pytest.mark.parametrize(("asked", "most"), [([], 100), (["--max-layers", "7"], 7)])
+def test_the_most_layers_are_its_users_choice(asked: list[str], most: int) -> None:
+    parser = viewer_parser(HeadlessServer, prog="viewer", description="")
+    assert parser.parse_args(asked).max_layers == most
+
+
+@pytest.mark.parametrize("asked", ["0", "-3", "many"])
+def test_less_than_one_layer_is_refused(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = viewer_parser(HeadlessServer, prog="viewer", description="")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--max-layers", asked])
+    assert "--max-layers: " in capsys.readouterr().err

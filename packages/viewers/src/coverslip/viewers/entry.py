@@ -107,10 +107,9 @@ def viewer_parser(
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of layers: name 1 or more")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of layers: name 1 or more")
+    return int(text)
 
 
 def run_viewer(
