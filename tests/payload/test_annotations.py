@@ -120,6 +120,9 @@ def test_regions_keep_every_byte() -> None:
         (lambda: as_shapes([SQUARE], along=1), "3 numbers"),
         (lambda: as_rois([b"PK\x03\x04"]), "Iout"),
         (lambda: as_points(np.arange(2 * (MAX_POSITIONS + 1) * 3).reshape(-1, 3), 1), "values on"),
+        (lambda: as_points(np.array([[1 + 2j, 1]])), "complex128: give real numbers"),
+        (lambda: as_tracks(np.ones((1, 4), np.complex64)), "tracks of dtype complex64"),
+        (lambda: as_shapes([np.ones((3, 2)) * 1j]), "shape 0 of dtype complex128"),
     ],
 )
 def test_what_is_no_annotation_is_refused(make: Any, said: str) -> None:

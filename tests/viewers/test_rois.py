@@ -49,6 +49,25 @@ def test_regions_of_one_name_are_all_kept(tmp_path: Path) -> None:
         assert archive.namelist() == ["cell.roi", "cell-1.roi", "cell-2.roi"]
 
 
+def test_names_of_regions_are_names_of_files(tmp_path: Path) -> None:
+    names = ["../../up", "/root", "C:\\x", "two\nlines", "..", "", "a", "a", "a-1", "A", "µ" * 300]
+    write_rois(tmp_path / "cells.zip", [POLYGON] * len(names), names=names)
+    with zipfile.ZipFile(tmp_path / "cells.zip") as archive:
+        members = archive.namelist()
+    assert members[:6] == [
+        "_.._up.roi",
+        "_root.roi",
+        "C__x.roi",
+        "two_lines.roi",
+        "0005.roi",
+        "0006.roi",
+    ]
+    assert members[6:10] == ["a.roi", "a-1.roi", "a-1-1.roi", "A-2.roi"]
+    assert len(members[10].encode()) < 255
+    records = read_records(tmp_path / "cells.zip")
+    assert [roifile.ImagejRoi.frombytes(record).name for record in records] == names
+
+
 def test_imagej_s_own_numbers() -> None:
     """ImageJ counts an area's corners from the pixel's upper left corner."""
     roi = roifile.ImagejRoi.frompoints([[5, 7], [9, 7], [9, 12], [5, 12]])
@@ -94,6 +113,19 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "broken.zip").write_bytes(data)
     with pytest.raises(UnreadableImage, match=r"broken\.zip"):
         read_records(tmp_path / "broken.zip")
+
+
+def test_an_archive_without_regions_or_cut_short_is_said_so(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as archive:
+        archive.writestr("readme.txt", "no regions")
+    with pytest.raises(UnreadableImage, match=r"empty\.zip: a zip archive without a \.roi"):
+        read_records(tmp_path / "empty.zip")
+    write_rois(tmp_path / "cells.zip", [POLYGON] * 3)
+    short = (tmp_path / "cells.zip").read_bytes()[:-30]
+    for name in ("short.zip", "short"):
+        (tmp_path / name).write_bytes(short)
+        with pytest.raises(UnreadableImage, match=f"{name}: a damaged zip"):
+            read_records(tmp_path / name)
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(

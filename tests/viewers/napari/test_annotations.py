@@ -149,16 +149,37 @@ def test_tracks_run_along_their_time(window: LiveWindow, show: Show) -> None:
     layer = window.viewer.layers["Tracks"]
     assert tuple(layer.axis_labels) == ("timepoint", "z_index", "y", "x")
     assert layer.data[:, [0, 1, 3, 4]].tolist() == [
-        [7, 0, 2, 2],
-        [7, 1, 3, 3],
-        [7, 2, 4, 4],
-        [8, 2, 9, 9],
+        [0, 0, 2, 2],
+        [0, 1, 3, 3],
+        [0, 2, 4, 4],
+        [1, 2, 9, 9],
     ]
+    assert layer.features["track_id"].tolist() == [7, 7, 7, 8]
     assert layer.current_time == 2
     show(5, well="A1", timepoint=0, z_index=1)
     assert layer.data[:, 1].tolist() == [1, 2, 3, 3]
     go(window, show, well="A2")
     assert len(layer.data) == 1, "one position alone, which napari draws nothing of"
+
+
+def test_numbers_of_tracks_may_be_any_and_cost_nothing(window: LiveWindow, show: Show) -> None:
+    table = as_tracks([[2**31 - 1, 2, 3, 3], [-1, 1, 2, 2], [2**31 - 1, 1, 4, 4]])
+    show(table, kind="tracks", along=("timepoint",))
+    layer = window.viewer.layers["Tracks"]
+    assert layer.data[:, [0, 2, 3]].tolist() == [[0, 2, 2], [1, 4, 4], [1, 3, 3]]
+    assert layer.features["track_id"].tolist() == [-1, 2**31 - 1, 2**31 - 1]
+
+
+@pytest.mark.parametrize("place", [{}, {"well": "A1"}, {"well": "A1", "z_index": 1}])
+def test_tracks_may_begin_with_none(window: LiveWindow, show: Show, place: dict[str, Any]) -> None:
+    show(as_tracks([]), kind="tracks", along=("timepoint",), **place)
+    assert [layer.kind for layer in map(snapshot_of, window.scene.layers())] == ["tracks"]
+    show(as_tracks([[7, 1, 2, 2], [7, 2, 3, 3]]), kind="tracks", along=("timepoint",), **place)
+    layer = window.viewer.layers["Tracks"]
+    assert layer.data[:, -2:].tolist() == [[2, 2], [3, 3]]
+    show(5, **place)
+    assert "timepoint" in window.viewer.dims.axis_labels
+    assert layer.data[:, -2:].tolist() == [[2, 2], [3, 3]]
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, np.uint64])

@@ -318,7 +318,7 @@ def roi_records(table: NDArray[np.uint8]) -> list[bytes]:
 
 def _table(rows: ArrayLike, columns: int, what: str) -> NDArray[np.float64]:
     try:
-        table = np.array(rows, np.float64, ndmin=1)
+        table = np.array(_real(rows, what), np.float64, ndmin=1)
     except (TypeError, ValueError) as error:
         raise UnsupportedArray(f"{what} are rows of numbers: {error}") from None
     if table.size == 0:
@@ -343,11 +343,19 @@ def _checked(kind: Kind, along: int, table: NDArray[np.float64]) -> NDArray[np.f
 
 def _outline(number: int, shape: ArrayLike) -> NDArray[np.float64]:
     try:
-        return np.asarray(shape, np.float64)
+        return np.asarray(_real(shape, f"shape {number}"), np.float64)
     except (TypeError, ValueError) as error:
         raise UnsupportedArray(
             f"shape {number} is no list of vertices, numbers all of them: {error}"
         ) from None
+
+
+def _real(rows: ArrayLike, what: str) -> NDArray[Any]:
+    """Return rows as an array, unless numpy would drop a part of each number to make it real."""
+    found = np.asarray(rows)
+    if found.dtype.kind == "c":
+        raise UnsupportedArray(f"{what} of dtype {found.dtype}: give real numbers, such as .real")
+    return found
 
 
 def _each(types: object) -> Iterable[object]:

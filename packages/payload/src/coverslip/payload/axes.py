@@ -30,15 +30,16 @@ SHORT_NAMES: Final[Mapping[str, str]] = {"z": "z_index", "t": "timepoint"}
 """What axes are called for short, where nothing is called so in full."""
 
 _DIGITS = re.compile(r"([0-9]+)")
-_LATE_WELL = re.compile(r"[a-z]{2}[0-9]{1,2}")
-"""A well in a row past Z. Plates of 1536 wells have rows A to AF, those of 3456 A to AV."""
+_LATE_WELL = re.compile(r"A[A-V][0-9]{1,2}")
+"""A well in a row past Z. Plates of 1536 wells have rows A to AF, those of 3456 A to AV; any other
+two letters with a number are none, such as the channels ``Cy5`` and ``ch1``."""
 
 
 def natural_key(value: Value) -> tuple[object, ...]:
     """Return a key that sorts `value` as people do: 2 < 10, A2 < A10, numbers before text.
 
-    Wells stand as on their plate: the row after Z is AA, so Z48 < AA01. Two letters and at most
-    two digits are such a well.
+    Wells stand as on their plate: the row after Z is AA, so Z48 < AA01. Rows AA to AV in capital
+    letters and at most two digits are such a well.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def natural_key(value: Value) -> tuple[object, ...]:
         return (0, value)
     text = value.casefold()
     # With a "z" before it, a row of two letters comes after Z and before any other text in "z…".
-    parts = _DIGITS.split(f"z{text}" if _LATE_WELL.fullmatch(text) else text)
+    parts = _DIGITS.split(f"z{text}" if _LATE_WELL.fullmatch(value) else text)
     # Length before digits orders numbers of any size without int(), which refuses 5000 digits.
     numbers = tuple((len(digits := part.lstrip("0")), digits) for part in parts[1::2])
     # Splitting alternates text and digits, so keys of any two texts compare like with like.

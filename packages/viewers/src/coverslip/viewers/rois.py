@@ -7,6 +7,7 @@ what it wrote; a viewer without ImageJ draws them as shapes and points.
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -35,9 +36,18 @@ __all__ = ["outlines", "read_records", "rim_of", "write_rois"]
 _LARGEST = 1 << 28
 """Bytes that the regions of one file may unpack to."""
 
+_ZIP = b"PK\x03\x04"
+"""What a zip archive begins with, cut short or not."""
+
 _CORNER = 0.5
 """Where ImageJ's areas count from a pixel's upper left corner, we count from its centre. Its lines
 and points count from the centre too (`Roi.useLineSubpixelConvention`)."""
+
+_NO_FILE_NAME = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff<>:"/\\|?*]')
+"""What has a meaning of its own in a path, or no place in a name, on one system or another."""
+
+_LONGEST_NAME = 60
+"""Characters of a member's name: with four bytes each it still fits where 255 bytes do."""
 
 _ARM = 3.0
 """Pixels from the middle of the cross that a point is drawn as to its ends."""
@@ -82,7 +92,8 @@ def write_rois(
     shape_type : str or sequence of str
         As for `View.shapes`.
     names : sequence of str, optional
-        What the ROI Manager calls them; ``0001``, ``0002``, … by default.
+        What the ROI Manager calls them; ``0001``, ``0002``, … by default. What no file's name may
+        have in it is ``_`` in the archive.
 
     Raises
     ------
@@ -99,7 +110,7 @@ def write_rois(
     records = [_roi_of(*both).tobytes() for both in zip(found, called, strict=True)]
     if target.suffix.lower() == ".zip":
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, record in zip(_unique(called), records, strict=True):
+            for name, record in zip(_members(called), records, strict=True):
                 archive.writestr(f"{name}.roi", record)
     elif target.suffix.lower() == ".roi" and len(records) == 1:
         target.write_bytes(records[0])
@@ -181,14 +192,22 @@ def _roi_of(shape: Shape, name: str) -> ImagejRoi:
     return roi
 
 
-def _unique(names: Iterable[str]) -> list[str]:
-    """Return the names as the ROI Manager tells namesakes apart: ``cell``, then ``cell-1``."""
+def _members(names: Iterable[str]) -> list[str]:
+    """Return the names as files in one folder, whatever system unpacks them.
+
+    Namesakes are told apart as the ROI Manager does: ``cell``, then ``cell-1``.
+    """
     counts: Counter[str] = Counter()
-    found = []
-    for name in names:
-        found.append(f"{name}-{counts[name]}" if counts[name] else name)
-        counts[name] += 1
-    return found
+    # A dictionary for its order; some systems take two cases of a letter for one.
+    found: dict[str, str] = {}
+    for number, given in enumerate(names, start=1):
+        name = _NO_FILE_NAME.sub("_", given)[:_LONGEST_NAME].strip(" .") or f"{number:04d}"
+        unique = name
+        while unique.casefold() in found:
+            counts[name] += 1
+            unique = f"{name}-{counts[name]}"
+        found[unique.casefold()] = unique
+    return list(found.values())
 
 
 def _upright(corners: NDArray[np.float64]) -> bool:
@@ -219,11 +238,16 @@ def _record(region: Any) -> bytes:
 def _read_file(path: Path) -> list[bytes]:
     try:
         if not zipfile.is_zipfile(path):
-            return [path.read_bytes()]
+            data = path.read_bytes()
+            if path.suffix.lower() == ".zip" or data.startswith(_ZIP):
+                raise UnreadableImage(f"{path}: a damaged zip archive, cut short or no zip at all")
+            return [data]
         with zipfile.ZipFile(path) as archive:
             members = [one for one in archive.infolist() if one.filename.lower().endswith(".roi")]
             if sum(one.file_size for one in members) > _LARGEST:
                 raise UnreadableImage(f"{path}: its regions unpack to more than {_LARGEST} bytes")
+            if not members:
+                raise UnreadableImage(f"{path}: a zip archive without a .roi file in it")
             return [archive.read(one) for one in members]
     except (
         OSError,

@@ -75,7 +75,9 @@ def become(layer: Layer, ndim: int) -> None:
     from napari.layers import Tracks
 
     if isinstance(layer, Tracks):
-        return  # these alone follow their data
+        # These alone follow their data, and have none without a position.
+        layer.data = np.zeros((1, 1 + ndim))
+        return
     empty = layer.data[:0]
     layer.data = empty
     layer._data = np.empty((0, *empty.shape[1:-1], ndim))

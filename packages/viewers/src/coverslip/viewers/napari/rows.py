@@ -40,15 +40,22 @@ class Viewpoint(NamedTuple):
     """The first of the grid's axes that the napari layer has."""
     at: tuple[int, ...]
     """The slider's position on each axis from there on; 0 for one that need not be known."""
+    spare: tuple[str, ...] = ()
+    """An axis that the napari layer cannot do without, and the grid has not."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The axes of the napari layer."""
-        return (*self.grid.names[self.first :], "y", "x")
+        return (*self.spare, *self.grid.names[self.first :], "y", "x")
 
 
 def view_of(layer: Layer, grid: Grid, looked_at: Mapping[str, Value]) -> Viewpoint:
     """Return the view of a layer from where the sliders are."""
+    if layer.key.kind == "tracks" and layer.key.along[0] not in grid.names:
+        # Tracks without a position, so far: any axis serves as the time that napari needs.
+        if grid.names:
+            return Viewpoint(grid, len(grid.names) - 1, (0,))
+        return Viewpoint(grid, 0, (), spare=layer.key.along[:1])
     own = set(layer.key.along)
     needed = own | (set(layer.key.axes) - looked_at.keys())
     if layer.key.kind == "tracks":

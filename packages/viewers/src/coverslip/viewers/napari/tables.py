@@ -224,6 +224,8 @@ class LiveTracks(LiveTable):
         self, table: NDArray[Any], place: Mapping[str, Value], view: Viewpoint
     ) -> NDArray[Any]:
         along = self.layer.key.along
+        if along[0] not in view.grid.names:
+            return np.empty((0, *self._row_shape(view)))
         for column, name in enumerate(along, start=1):
             # An axis to the left of the time is none of the layer's: rows of other places go.
             if name not in view.names and name in self._looked_at:
@@ -233,7 +235,11 @@ class LiveTracks(LiveTable):
 
     def _hand_over(self, rows: NDArray[Any]) -> None:
         # napari has no tracks without a position; one that stands alone draws nothing.
-        self.drawn.data = rows if len(rows) else _nowhere(len(self._view.names))
+        rows = rows if len(rows) else _nowhere(len(self._view.names))
+        # It makes a table of as many rows as the largest number says: theirs are 0, 1, 2, …
+        numbers = np.unique(rows[:, 0], return_inverse=True)[1]
+        self.drawn.data = np.column_stack([numbers, rows[:, 1:]])
+        self.drawn.features = {"track_id": rows[:, 0].astype(np.int64)}
 
     def _row_shape(self, view: Viewpoint) -> tuple[int, ...]:
         return (1 + len(view.names),)
