@@ -200,23 +200,24 @@ def test_locks_are_made_anew_in_a_forked_child() -> None:
     assert (living.all(), owner.renewed) == ([owner], 1)
 
 
-def test_visualizers_are_made_and_counted_by_many_threads_at_once() -> None:
-    failures: list[BaseException] = []
+class Grown:
+    """One of many."""
 
-    def make() -> None:
-        try:
-            for _ in range(200):
-                HeadlessVisualizer()
-                HeadlessVisualizer.starting()
-        except RuntimeError as error:  # a set that changed while it was read
-            failures.append(error)
 
-    threads = [threading.Thread(target=make) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+def test_what_lives_is_listed_while_another_thread_adds() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        living: Living[Grown] = Living(lambda one: None)
+        kept = [Grown() for _ in range(3000)]
+        adding = threading.Thread(target=lambda: [living.add(one) for one in kept])
+        adding.start()
+        while adding.is_alive():
+            living.all()  # without its lock: RuntimeError, the set changed while it was read
+        adding.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(living.all()) == len(kept)
 
 
 def test_an_option_that_a_viewer_does_not_know_is_named(runtime_folder: Path) -> None:
