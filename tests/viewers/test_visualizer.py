@@ -210,7 +210,12 @@ def test_what_lives_is_listed_while_another_thread_adds() -> None:
     try:
         living: Living[Grown] = Living(lambda one: None)
         kept = [Grown() for _ in range(3000)]
-        adding = threading.Thread(target=lambda: [living.add(one) for one in kept])
+
+        def add() -> None:
+            for one in kept:
+                living.add(one)
+
+        adding = threading.Thread(target=add)
         adding.start()
         while adding.is_alive():
             living.all()  # without its lock: RuntimeError, the set changed while it was read
