@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Display, Source, as_planes
+from coverslip.transport import ping
 from coverslip.viewers import FijiStreamingConfig, View
 from coverslip.viewers.fiji.luts import BUILT_IN
 from tests.viewers.fiji.conftest import Bench
+from tests.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.gui
 
@@ -78,7 +80,17 @@ def test_an_unknown_lut_is_a_counted_warning_and_the_channel_keeps_its_colour(
     (window,) = bench.settle()
     assert len(window.planes) == 3
     assert lut(bench)[:3] == [0, 255, 0]
-    assert "'no such lut'; there are: Grays, Fire" in bench.log()
+    assert "a LUT was asked for that is none of Grays, Fire" in bench.log()
+
+
+def test_every_unknown_lut_is_named_be_there_a_later_one_or_not(bench: Bench) -> None:
+    names = [f"bogus{number}" for number in range(4)]
+    for number, name in enumerate(names):
+        send(bench, Display(colormap=name), channel=f"w{number}")
+    bench.settle()
+    told = ping(bench.view.visualizer.connection.endpoint, DEADLINE).last_error or ""
+    assert all(repr(name) in told for name in names)
+    eventually(lambda: all(repr(name) in bench.log() for name in names), "all of them are logged")
 
 
 def test_the_user_s_lut_stays_whatever_later_planes_ask_for(bench: Bench) -> None:

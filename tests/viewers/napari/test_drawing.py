@@ -49,17 +49,20 @@ def test_unknown_looks_are_counted_and_said_once(
     window: LiveWindow, show: Show, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd = Display(colormap="no such LUT", blending="swirl")
+    told: list[str] = []
+    window.scene.looks.tell = told.append
     with caplog.at_level(logging.WARNING):
         for well in ("A1", "A2"):
             show(5, well=well, modes={"well": "separate"}, display=odd)
         show(as_points([[1, 1]]), kind="points", display=odd)
     assert len(window.viewer.layers) == 3
-    assert window.scene._looks.unknown == {
+    assert window.scene.looks.unknown == {
         "colormap 'no such LUT'": 2,
         "blending 'swirl'": 3,
         "colour 'no such LUT'": 1,
     }
-    assert len(caplog.records) == 3
+    assert len(caplog.records) == len(told) == 3
+    assert told[-1].startswith("napari has no colormap 'no such LUT', blending 'swirl', colour")
 
 
 @pytest.mark.parametrize(

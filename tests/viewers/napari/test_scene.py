@@ -97,7 +97,7 @@ def test_a_layer_that_napari_refuses_leaves_nothing_behind(
         patch.setattr(window.scene._steps, "know", refuse)
         with pytest.raises(ValueError, match="no such look"):
             show(6, well="A2", channel="GFP")
-        patch.setattr(window.scene._looks, "dress", refuse)
+        patch.setattr(window.scene.looks, "dress", refuse)
         with pytest.raises(ValueError, match="no such look"):
             show(6, well="A3", channel="GFP")
     assert [layer.name for layer in window.scene.projection] == ["Image"]

@@ -56,7 +56,7 @@ from coverslip.transport import (
     ZMQServer,
     is_alive,
 )
-from coverslip.viewers.bursts import Burst
+from coverslip.viewers.bursts import Burst, say_rest
 from coverslip.viewers.contrast import limits_of
 from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.inbox import Arrival, Inbox
@@ -162,10 +162,11 @@ class ReceivingServer(ZMQServer):
         super().detach(request)
 
     def housekeeping(self) -> None:
-        """Let go of arenas that nobody writes to any more.
+        """Let go of arenas that nobody writes to any more; log what bursts have left.
 
         A killed pipeline says no goodbye, nor does a stream whose account made room for others.
         """
+        say_rest()
         self.memory.weigh()
         for stream, source in list(self._sources.items()):
             ledger = self.ledgers.get(stream)

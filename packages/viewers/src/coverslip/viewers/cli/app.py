@@ -320,6 +320,22 @@ def list_viewers(json: Json = False) -> None:
 
 
 @app.command(epilog=STATUS)
+def logs(
+    port: Annotated[int, typer.Argument(help="Data port, as `list` shows it.")],
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, metavar="N", help="The last N, to begin with.")
+    ] = 20,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as it grows, until the viewer ends.")
+    ] = False,
+) -> None:
+    """Print the end of a viewer's log."""
+    from coverslip.viewers.cli.logs import run_logs
+
+    run_logs(port, lines, follow=follow)
+
+
+@app.command(epilog=STATUS)
 def stop(
     port: Annotated[int | None, typer.Argument(help="Data port, as `list` shows it.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every viewer of this user.")] = False,

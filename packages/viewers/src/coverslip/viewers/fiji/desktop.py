@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,19 @@ class Desktop:
         Makes blank planes.
     title : str
         Of the main window.
+    tell : callable
+        Told of what was asked for and is not there.
     max_layers : int
         Planes for more windows than this fail.
     """
 
-    def __init__(self, pixels: JavaPixels, title: str, max_layers: int = MAX_LAYERS) -> None:
+    def __init__(
+        self,
+        pixels: JavaPixels,
+        title: str,
+        tell: Callable[[str], object],
+        max_layers: int = MAX_LAYERS,
+    ) -> None:
         self._pixels = pixels
         static = class_of("ij.IJ")
         if static.getInstance() is None:
@@ -73,7 +82,7 @@ class Desktop:
             self._main.setTitle(f"{self._main.getTitle()} — {title}")
         self.version = str(static.getVersion())
         self.java_version = str(class_of("java.lang.System").getProperty("java.version"))
-        self.scene = Scene(pixels, Shelf(), max_layers)
+        self.scene = Scene(pixels, Shelf(tell), max_layers)
 
     @property
     def quit(self) -> bool:

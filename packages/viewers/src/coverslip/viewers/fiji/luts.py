@@ -11,7 +11,7 @@ import colorsys
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +70,8 @@ _SAME_AS: Final = {
 _FOR_LABELS: Final = ("glasbey on dark", "glasbey")
 _GOLDEN: Final = 0.618_033_988_75
 _SATURATIONS: Final = (0.9, 0.6, 0.75)
+_TOLD: Final = 16
+"""Names of LUTs that there are not, of which clients are told: the newest."""
 _HEX = re.compile(r"#([0-9a-fA-F]{6})")
 
 
@@ -118,13 +120,23 @@ def best_name(name: str, offered: Iterable[str]) -> str | None:
 
 
 class Shelf:
-    """The LUTs of the ImageJ that runs, each made once. AWT event thread only."""
+    """The LUTs of the ImageJ that runs, each made once. AWT event thread only.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    tell : callable
+        Told of each name that none of them has, once.
+    """
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self._tell = tell
         folder = class_of("ij.IJ").getDirectory("luts")
         self._files = {} if folder is None else lut_files(Path(str(folder)))
         self._found: dict[str, Any] = {}
-        self._unknown = Burst(logger, "plane(s) asked for a LUT that this ImageJ has not")
+        self._missing: list[str] = []
+        self._unknown = Burst(
+            logger, f"time(s) a LUT was asked for that is none of {', '.join(self.names)}"
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,9 +150,12 @@ class Shelf:
         """
         if name not in self._found:
             self._found[name] = self._load(name)
+            if self._found[name] is None:
+                self._missing = [*self._missing, repr(name)][-_TOLD:]
+                self._tell(f"this ImageJ has no LUT {', '.join(self._missing)}")
         lut = self._found[name]
         if lut is None:
-            self._unknown.count(f"{name!r}; there are: {', '.join(self.names)}")
+            self._unknown.count(repr(name))
             return None
         return lut.clone()
 

@@ -136,7 +136,9 @@ class FijiViewerServer(StandaloneServer):
         try:
             if gateway is not None:
                 show_gateway(gateway, self.stopped, _OPENING)
-            desktop = events.run(lambda: Desktop(pixels, title, self.max_layers), _OPENING)
+            desktop = events.run(
+                lambda: Desktop(pixels, title, self.report_failure, self.max_layers), _OPENING
+            )
         except NotYet:
             raise ImageJUnavailable(f"{choice} opened no window within {_OPENING:.0f} s") from None
         except Exception as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from coverslip.payload import Display, Layer
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 _NOTES = ("yellow", "cyan", "magenta", "lime", "orange", "white")
 """Colours of annotations, in turn: they stand out from the channels' and from each other."""
 
+_TOLD = 16
+"""Unknown things of which clients are told: the newest."""
+
 _ALIASES = {"grays": "gray", "greys": "gray", "grey": "gray"}
 """ImageJ's and other spellings of napari's colormaps."""
 
@@ -35,6 +39,8 @@ class Looks:
         self._notes = 0
         self.unknown: Counter[str] = Counter()
         """What was asked for and is unknown to napari, and by how many layers."""
+        self.tell: Callable[[str], object] | None = None
+        """Told of each such thing, once."""
 
     def colormap(self, layer: Layer, display: Display) -> str:
         """Return the colormap of an image."""
@@ -73,6 +79,8 @@ class Looks:
         self.unknown[what] += 1
         if self.unknown[what] == 1:
             logger.warning("napari has no %s: the layer has its usual look", what)
+            if self.tell is not None:
+                self.tell(f"napari has no {', '.join(list(self.unknown)[-_TOLD:])}")
 
 
 def _colormap(name: str) -> str | None:

@@ -78,7 +78,7 @@ class Scene:
         self.projection = Projection()
         self.following = True
         self._live: dict[LayerKey, LiveLayer] = {}
-        self._looks = Looks()
+        self.looks = Looks()
         self._spacing = Spacing()
         self._backdrop: LiveLayer | None = None
         self._sliders = Sliders(viewer, self._on_scrub)
@@ -210,7 +210,7 @@ class Scene:
         self._planes = 0
         # What the user wanted to keep in view is gone.
         self.follow()
-        self._looks.clear()
+        self.looks.clear()
 
     def layers(self) -> list[LiveLayer]:
         """Return the layers of ours, bottom first, standing on all axes that were seen."""
@@ -321,7 +321,7 @@ class Scene:
         hide: list[LiveLayer] = []
         if kind in TABLES:
             looked_at = self._sliders.looked_at
-            color = self._looks.color(display)
+            color = self.looks.color(display)
             live = live_table(layer, grid, looked_at, color=color)
         elif kind == "labels":
             live = LiveLabels(layer, grid)
@@ -332,11 +332,11 @@ class Scene:
                 if live.channel is not None and live.layer.key.kind == "image"
             ]
             visible, hide = proposed_visibility(layer, rivals)
-            colormap = self._looks.colormap(layer, display)
+            colormap = self.looks.colormap(layer, display)
             live = LiveImage(
                 layer, grid, colormap=colormap, limits=limits, display=display, visible=visible
             )
-        self._looks.dress(live.drawn, display)
+        self.looks.dress(live.drawn, display)
         with live.unnoticed():
             live.lie_over(like, self._spacing, display)
         return live, hide

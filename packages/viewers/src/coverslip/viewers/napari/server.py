@@ -50,6 +50,7 @@ class NapariViewerServer(NapariServer, StandaloneServer):
         name = self.title or "coverslip"
         title = f"{name} — port {self.connection.endpoint.port}"
         window = LiveWindow(title, self.memory, self.max_layers)
+        window.scene.looks.tell = self.report_failure
         self._live = window
         Listening(window, self).show_dock()
         return True

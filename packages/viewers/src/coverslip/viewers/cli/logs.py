@@ -1,0 +1,59 @@
+"""``coverslip logs``: the end of a viewer's log, and what is added to it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from io import BufferedReader
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from coverslip.transport import Connection, Identity, NoServer, find, is_alive
+
+__all__ = ["run_logs"]
+
+_LOOK_AGAIN: Final = 0.25
+"""Seconds between two looks at a log that is followed."""
+
+_LARGEST: Final = 1 << 20
+"""Bytes of a log that are looked at for its last lines."""
+
+
+def run_logs(port: int, lines: int, *, follow: bool) -> None:
+    """Print the last lines of a viewer's log, and with `follow` what comes until it ends.
+
+    Raises
+    ------
+    coverslip.transport.TransportError
+        No viewer of this user is on that port, or nobody gave it a log.
+    OSError
+        The log cannot be read.
+    """
+    connection = find(None, port)
+    if connection.log is None:
+        raise NoServer(f"{connection} has no log: what started it shows what it says")
+    with Path(connection.log).open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _LARGEST))
+        for line in deque(log, maxlen=lines):
+            _print(line)
+        if follow:
+            _follow(connection, log)
+
+
+def _follow(connection: Connection, log: BufferedReader) -> None:
+    viewer = Identity(connection.pid, connection.start_time)
+    pause = threading.Event()  # Ctrl-C ends a wait for it on every system
+    running = True
+    while running:
+        # Asked first: what it says at its end is printed too.
+        running = is_alive(viewer)
+        while line := log.readline():
+            _print(line)
+        pause.wait(_LOOK_AGAIN)
+
+
+def _print(text: bytes) -> None:
+    typer.echo(text.decode(errors="replace"), nl=False)
