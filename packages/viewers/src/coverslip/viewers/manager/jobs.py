@@ -31,8 +31,9 @@ class Jobs(QObject):
 
     _ended = pyqtSignal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        # Without a parent: its threads hold it, and may emit when the window is gone.
+        super().__init__()
         self._room = threading.Semaphore(_AT_ONCE)
         self._threads: list[threading.Thread] = []
         self._under_way = 0

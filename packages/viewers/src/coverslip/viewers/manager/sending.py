@@ -59,8 +59,9 @@ class Sender(QObject):
     failed = pyqtSignal(object, object)
     """A `ViewerState`, and the error that kept everything from it."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        # Without a parent: its threads hold it, and may emit when the window is gone.
+        super().__init__()
         self._lock = threading.Lock()
         self._queues: dict[str, _Queue] = {}
         self._threads: list[threading.Thread] = []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import QByteArray, QSettings, Qt, pyqtSignal
+from PyQt6.QtCore import QByteArray, QSettings, Qt
 from PyQt6.QtGui import QAction, QCloseEvent, QKeySequence
 from PyQt6.QtWidgets import (
     QFileDialog,
@@ -29,15 +28,13 @@ from coverslip.viewers.manager.browser import Browser
 from coverslip.viewers.manager.jobs import Jobs
 from coverslip.viewers.manager.launching import LaunchDialog, Wanted
 from coverslip.viewers.manager.log import LogView
+from coverslip.viewers.manager.looker import Looker
 from coverslip.viewers.manager.rows import rows_of
 from coverslip.viewers.manager.sending import Sender, describe
 from coverslip.viewers.manager.table import ViewerTable
 from coverslip.viewers.roster import Roster, ViewerState
 
 __all__ = ["ManagerWindow"]
-
-LOOK_EVERY = 1.0
-"""Seconds from one look at all viewers to the next."""
 
 _PATIENCE = 2.0
 """Seconds for each kind of thread to end when the window closes; then it is left behind."""
@@ -56,16 +53,13 @@ class ManagerWindow(QMainWindow):
         Where geometry is remembered.
     """
 
-    _looked = pyqtSignal(object)
-
     def __init__(self, settings: QSettings) -> None:
         super().__init__()
         self.setWindowTitle("coverslip viewers")
         self._settings = settings
         self._roster = Roster()
-        self._jobs = Jobs(self)
+        self._jobs = Jobs()
         self._logs: dict[str, LogView] = {}
-        self._closing = threading.Event()
         self.table = ViewerTable()
         self.rows = rows_of(self.table)
         self.rows.doubleClicked.connect(self.show_selected)
@@ -75,7 +69,7 @@ class ManagerWindow(QMainWindow):
         self._pages.addWidget(self._nobody)
         self._pages.addWidget(self.rows)
         self.browser = Browser(self._jobs)
-        self._sender = Sender(self)
+        self._sender = Sender()
         self._connect_sending()
         self._split = QSplitter(Qt.Orientation.Vertical)
         self._split.addWidget(self._pages)
@@ -91,12 +85,11 @@ class ManagerWindow(QMainWindow):
         assert selection is not None
         selection.selectionChanged.connect(self._enable)
         self._enable()
-        self._looked.connect(self._take)
         self._restore()
-        self._looker = threading.Thread(
-            target=self._look_on, name="coverslip-manager-look", daemon=True
-        )
-        self._looker.start()
+        # Last: from here on it tells of viewers.
+        self._looker = Looker(self._roster)
+        self._looker.looked.connect(self._take)
+        self._looker.failed.connect(self._say)
 
     # ---- its parts --------------------------------------------------------------------
 
@@ -151,18 +144,7 @@ class ManagerWindow(QMainWindow):
 
     # ---- what is known ----------------------------------------------------------------
 
-    def _look_on(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self._looked.emit(self._roster.look())
-            except TransportError as error:
-                self._looked.emit(error)
-            self._closing.wait(LOOK_EVERY)
-
-    def _take(self, found: list[ViewerState] | TransportError) -> None:
-        if isinstance(found, TransportError):
-            self._say(str(found))
-            return
+    def _take(self, found: list[ViewerState]) -> None:
         self.table.update(found)
         self._pages.setCurrentWidget(self.rows if found else self._nobody)
         shown = sum(state.shown for state in found)
@@ -383,13 +365,11 @@ class ManagerWindow(QMainWindow):
         self._settings.sync()
         # Gone at once for whoever closed it: what follows waits for threads.
         self.hide()
-        self._closing.set()
         for log in list(self._logs.values()):
             log.close()
         self._sender.close(_PATIENCE)
         self._jobs.close(_PATIENCE)
-        self._roster.close()
-        self._looker.join(_PATIENCE)
+        self._looker.close(_PATIENCE)
         super().closeEvent(event)
 
 
