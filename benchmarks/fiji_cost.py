@@ -137,7 +137,7 @@ def _beside(pipe: Connection, rounds: int) -> None:
     told["heap"] = float(runtime.totalMemory() - runtime.freeMemory() - empty)
     del held
     events = EventThread()
-    desktop = events.run(lambda: Desktop(pixels, "bench"), TIMEOUT)
+    desktop = events.run(lambda: Desktop(pixels, "bench", tell=print), TIMEOUT)
     small = pixels.put(_planes(SMALL)[0], rgb=False)
     costs = [
         events.run(partial(_one_more, desktop, small, number), TIMEOUT) for number in range(LONG)
