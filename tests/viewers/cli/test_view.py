@@ -14,9 +14,10 @@ import pytest
 import tifffile
 
 from coverslip.payload import Value
-from coverslip.transport import list_connections
+from coverslip.transport import list_connections, request
 from coverslip.viewers import settle
 from coverslip.viewers.cli import servers, window
+from coverslip.viewers.messages import DescribeLayers, Layers
 from coverslip.viewers.plates import contents
 from coverslip.viewers.plates.stored import StoredImage
 from coverslip.viewers.plates.tiff import read_images
@@ -87,6 +88,26 @@ def test_everything_is_shown_and_the_viewer_stays(command: Command, plate: Path)
     assert counts(told(again)) == (1, 1, 0, 0, 0)
     assert (told(again)["port"], told(again)["screenshot"]) == (port, str(plate / "x.png"))
     assert (plate / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_viewer_is_cleared_before_or_by_itself(command: Command, plate: Path) -> None:
+    def held() -> list[int]:
+        reply = request(connection.endpoint, DescribeLayers(), Layers, timeout=20.0)
+        return [len(layer.planes) for layer in reply.layers]
+
+    assert command("view", plate).status == 0
+    (connection,) = list_connections()
+    port = connection.endpoint.port
+    assert held() == [FILES]
+    assert command("view", plate / "p_A01_s1_w1.tif", "--clear", "--port", port).status == 0
+    assert held() == [1]
+    cleared = command("clear", port)
+    assert (cleared.status, cleared.err.strip()) == (0, f"cleared headless on port {port}")
+    assert held() == []
+    command("stop", port)
+    gone = command("clear", port)
+    assert gone.status == 2
+    assert f"no viewer of yours is on port {port}" in gone.error
 
 
 def test_on_a_display_that_is_xvfb_run_s_the_viewer_is_not_said_to_stay(

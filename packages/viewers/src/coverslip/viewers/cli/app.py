@@ -168,6 +168,9 @@ def view(
     connection: Connection = None,
     viewer: ViewerKind = "napari",
     fiji: Fiji = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Take away first what the viewer shows.")
+    ] = False,
     screenshot: Shot = None,
     json: Json = False,
 ) -> None:
@@ -188,6 +191,7 @@ def view(
         viewer=viewer,
         port=port,
         connection=connection,
+        clear=clear,
         screenshot=screenshot,
         as_json=json,
     )
@@ -317,6 +321,16 @@ def list_viewers(json: Json = False) -> None:
     from coverslip.viewers.cli.servers import run_list
 
     run_list(as_json=json)
+
+
+@app.command("clear", epilog=STATUS)
+def clear_viewer(
+    port: Annotated[int, typer.Argument(help="Data port, as `list` shows it.")],
+) -> None:
+    """Take away all that a viewer shows of ours; it stays open, with the user's own layers."""
+    from coverslip.viewers.cli.servers import run_clear
+
+    run_clear(port)
 
 
 @app.command(epilog=STATUS)

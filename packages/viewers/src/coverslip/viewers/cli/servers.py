@@ -1,4 +1,4 @@
-"""``coverslip list`` and ``coverslip stop``: this user's viewers on this machine."""
+"""``coverslip list``, ``clear`` and ``stop``: this user's viewers on this machine."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from functools import partial
 from typing import NamedTuple
 
 from coverslip.transport import (
+    Clear,
     Connection,
+    Done,
     NoServer,
     StopError,
     list_connections,
+    request,
 )
 from coverslip.transport import stop as stop_server
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.words import in_one_line
+from coverslip.viewers.questions import ANSWER_TIMEOUT
 from coverslip.viewers.roster import Health, Roster, ViewerState
 from coverslip.viewers.words import format_duration
 
-__all__ = ["run_list", "run_stop"]
+__all__ = ["run_clear", "run_list", "run_stop"]
 
 PING_TIMEOUT = 2.0
 STOP_TIMEOUT = 5.0
@@ -63,20 +67,34 @@ def run_stop(port: int | None, *, force: bool) -> bool:
     NoServer
         No viewer of this user is on that port.
     """
-    connections = [
-        connection
-        for connection in list_connections()
-        if port is None or connection.endpoint.port == port
-    ]
-    if port is not None and not connections:
-        raise NoServer(
-            f"no viewer of yours is on port {port}; `coverslip list` shows those there are"
-        )
+    connections = list_connections() if port is None else _on(port)
     if not connections:
         report.note("no viewer runs")
     names = ", ".join(map(_where, connections))
     with report.waiting(f"stopping {names} …"), _pool(connections) as pool:
         return all(list(pool.map(partial(_stop, force=force), connections)))
+
+
+def run_clear(port: int) -> None:
+    """Take away what the viewer on a port shows of ours.
+
+    Raises
+    ------
+    coverslip.transport.TransportError
+        No viewer of this user is on that port, or it does not answer.
+    """
+    for connection in _on(port):
+        request(connection.endpoint, Clear(), Done, timeout=ANSWER_TIMEOUT)
+        report.note(f"cleared {_where(connection)}")
+
+
+def _on(port: int) -> list[Connection]:
+    found = [one for one in list_connections() if one.endpoint.port == port]
+    if not found:
+        raise NoServer(
+            f"no viewer of yours is on port {port}; `coverslip list` shows those there are"
+        )
+    return found
 
 
 def _pool(connections: list[Connection]) -> ThreadPoolExecutor:

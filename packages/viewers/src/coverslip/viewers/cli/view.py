@@ -36,6 +36,7 @@ def run_view(
     viewer: str = "napari",
     port: int | None,
     connection: str | None = None,
+    clear: bool = False,
     screenshot: Path | None,
     as_json: bool,
 ) -> bool:
@@ -47,6 +48,8 @@ def run_view(
     unreadable = dict(contents.problems)
     interrupted, taken = False, screenshot is None
     try:
+        if clear:
+            view.clear()
         _send(view, contents, unreadable, quiet=as_json)
         taken = take_picture(view, screenshot)
     except KeyboardInterrupt:

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from qtpy.QtWidgets import QMainWindow, QWidget
 
-__all__ = ["become", "clear_extent", "dims_widget", "hide_position", "main_window"]
+__all__ = [
+    "become",
+    "clear_extent",
+    "dims_widget",
+    "hide_position",
+    "main_window",
+    "widen_layer_list",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +31,18 @@ def main_window(viewer: napari.Viewer) -> QMainWindow:
     """Return Qt's main window: only it has a status bar, and can be grabbed whole."""
     window: QMainWindow = viewer.window._qt_window
     return window
+
+
+def widen_layer_list(viewer: napari.Viewer, width: int) -> None:
+    """Make the dock with the list of layers so many pixels wide: it has no public name."""
+    from qtpy.QtCore import Qt
+
+    try:
+        dock = viewer.window._qt_viewer.dockLayerList
+    except AttributeError as error:
+        logger.warning("long names are cut in the list of layers: in this napari %s", error)
+        return
+    main_window(viewer).resizeDocks([dock], [width], Qt.Orientation.Horizontal)
 
 
 def dims_widget(viewer: napari.Viewer) -> Any:

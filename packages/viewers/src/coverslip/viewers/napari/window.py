@@ -13,12 +13,14 @@ from qtpy.QtWidgets import QApplication
 
 from coverslip.viewers.layering import MAX_LAYERS
 from coverslip.viewers.memory import Memory
-from coverslip.viewers.napari.insides import main_window
+from coverslip.viewers.napari.insides import main_window, widen_layer_list
 from coverslip.viewers.napari.scene import Scene
 
 __all__ = ["LiveView", "LiveWindow", "application"]
 
 _SIZE = (1400, 900)
+_LAYER_LIST = 380
+"""Pixels: napari cuts a longer name in its middle, where step and well stand."""
 
 
 def application() -> QApplication:
@@ -134,6 +136,7 @@ class LiveWindow(LiveView):
     ) -> None:
         viewer = napari.Viewer(title=title, show_welcome_screen=False)
         main_window(viewer).resize(*_SIZE)
+        widen_layer_list(viewer, _LAYER_LIST)
         super().__init__(viewer, memory, max_layers, waits=True)
 
     def close(self) -> None:
