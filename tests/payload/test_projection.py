@@ -185,6 +185,25 @@ def test_names_are_unique_even_for_one_name_over_many_layers() -> None:
     ]
 
 
+def test_named_annotations_say_which_component_made_their_layer() -> None:
+    placements = [
+        place(
+            Source(name="cells", modes={"well": "slice"}),
+            {"well": well, "site": 1},
+            shape=(4, 5),
+            dtype="<u2",
+            rgb=False,
+            defaults={},
+            own_layer=frozenset({Mode.SLICE}),
+            kind=kind,
+        )
+        for kind in ("labels", "image")
+        for well in ("A01", "B02")
+    ]
+    names = [placement.name for placement in placements]
+    assert names == ["cells_Well_A01", "cells_Well_B02", "cells", "cells"]
+
+
 def test_one_output_sent_again_replaces_silently() -> None:
     projection = Projection()
     raw = source(None, "raw", 0)

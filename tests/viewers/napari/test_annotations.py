@@ -271,6 +271,40 @@ def test_a_hidden_layer_costs_nothing_and_is_right_when_shown(
     assert layer.data.tolist() == [[2, 2]]
 
 
+@pytest.mark.parametrize("channel", [{"channel": "DAPI"}, {}])
+@pytest.mark.parametrize("mode", ["slice", "separate"])
+def test_annotations_are_shown_with_the_images_of_their_well(
+    window: LiveWindow, show: Show, mode: str, channel: dict[str, Any]
+) -> None:
+    def shown() -> list[str]:
+        return [layer.name for layer in window.viewer.layers if layer.visible]
+
+    for well in ("A01", "B02"):
+        apart: dict[str, Any] = {"well": well, "modes": {"well": mode}}
+        show(5, **apart, **channel)
+        show(plane(3), kind="labels", name="cells", **apart)
+        show(as_points([[1, 1]]), kind="points", **apart)
+        show(as_shapes([SQUARE]), kind="shapes", **apart)
+    over = ["cells_Well_{}", "Well_{}_Shapes", "Well_{}_Points"]
+    images = [live.drawn.name for live in window.scene.layers() if live.layer.key.kind == "image"]
+    in_a01 = [images[0], *(name.format("A01") for name in over)]
+    in_b02 = [images[1], *(name.format("B02") for name in over)]
+    assert shown() == in_b02
+    layers = window.viewer.layers
+    layers[images[1]].visible = False
+    assert shown() == in_b02[1:], "an image is hidden to look at what lies over it"
+    layers[images[0]].visible = True
+    assert shown() == in_a01
+    layers["Well_B02_Points"].visible = True
+    layers[images[0]].visible = False
+    layers[images[1]].visible = True
+    show(6, **apart, **channel)
+    assert shown() == in_b02
+    layers[images[1]].visible = False
+    layers[images[0]].visible = True
+    assert shown() == [*in_a01, "Well_B02_Points"], "the user's choice stays"
+
+
 def test_a_description_has_the_tables_as_they_came(window: LiveWindow, show: Show) -> None:
     show(plane(5), well="A1")
     table = as_shapes([SQUARE])

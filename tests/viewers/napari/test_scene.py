@@ -135,6 +135,9 @@ def test_an_axis_that_appears_late_grows_in_every_layer(window: LiveWindow, show
     assert values(window)["z_index"] == 2
     without, late = (layer for layer in window.viewer.layers)
     assert late.name == "Channel_DAPI (with timepoint)"
+    assert late.visible
+    assert not without.visible, "what is new is seen"
+    without.visible = True
     assert tuple(without.scale) == tuple(late.scale) == (1, 3, 0.5, 0.5)
     assert without.data.shape == late.data.shape == (2, 2, 16, 24)
     for step in (0, 1):
@@ -178,8 +181,8 @@ def test_other_shapes_and_dtypes_have_layers_of_their_own(window: LiveWindow, sh
     show(plane(0.5, np.float32), z_index=3)
     assert [layer.name for layer in window.viewer.layers] == [
         "Image",
-        "Image (9 x 8)",
         "Image (float32)",
+        "Image (9 x 8)",
     ]
     assert {layer.data.shape[0] for layer in window.viewer.layers} == {3}
 
@@ -530,6 +533,26 @@ def test_the_latest_step_is_looked_at_unless_the_user_says_otherwise(
     window.viewer.layers["Step_00_raw_Channel_DAPI"].visible = True
     show(1, channel="DAPI", step=(2, "mask"))
     assert shown() == ["Step_00_raw_Channel_DAPI", "Step_02_mask_Channel_DAPI"]
+
+
+def test_another_plate_takes_over_and_its_channels_are_seen(window: LiveWindow, show: Show) -> None:
+    def shown() -> list[str]:
+        return [layer.name for layer in window.viewer.layers if layer.visible]
+
+    for channel in (1, 2):
+        show(1, channel=channel, well="C07", timepoint=1)
+    first = shown()
+    assert first == ["Channel_1", "Channel_2"]
+    larger = plane(1, shape=(32, 48))
+    for channel in (1, 2, 3):
+        show(larger, channel=channel, well="E07")
+    show(larger, channel=1, well="E07", z_index=1)
+    assert shown() == [f"Channel_{n} (no timepoint, 48 x 32)" for n in (1, 2)] + ["Channel_3"]
+    show(1, channel=3, well="C07", timepoint=2)
+    assert not window.viewer.layers["Channel_3 (with timepoint, 24 x 16)"].visible
+    window.viewer.layers["Channel_1"].visible = True
+    show(plane(1, shape=(8, 8)), channel=1, well="A01")
+    assert shown() == ["Channel_1", "Channel_1 (no timepoint, 8 x 8)"]
 
 
 # ---- what is told to clients ----------------------------------------------------------

@@ -142,7 +142,13 @@ def place(
         (own if mode in own_layer else coordinates).update(members)
     axes = tuple(sorted(coordinates, key=_axis_order))
     step = _step(source)
-    called = () if kind == "image" else (kind.capitalize(),)
+    called = _describe(own)
+    if source.name:
+        # An image of that name is what was asked for; annotations go with images of many wells.
+        name = source.name if kind == "image" else "_".join(filter(None, (source.name, called)))
+    else:
+        what = "" if kind == "image" else kind.capitalize()
+        name = "_".join(filter(None, (step, called, what))) or "Image"
     return Placement(
         layer=LayerKey(
             name=source.name,
@@ -156,7 +162,7 @@ def place(
             kind=kind,
             along=along,
         ),
-        name=source.name or "_".join(filter(None, (step, _describe(own), *called))) or "Image",
+        name=name,
         step=step,
         window=by_mode[Mode.SEPARATE],
         slice=by_mode[Mode.SLICE],

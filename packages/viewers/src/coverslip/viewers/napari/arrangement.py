@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from coverslip.payload import Layer
 from coverslip.viewers.napari.live import LiveLayer
 
-__all__ = ["place_of", "proposed_visibility"]
+__all__ = ["accompany", "place_of", "proposed_visibility"]
 
 _BOTTOM_FIRST = ("image", "labels", "shapes", "rois", "tracks", "points")
 
@@ -38,22 +38,41 @@ def place_of(layer: Layer, ours: Iterable[LiveLayer], layers: Sequence[Any]) -> 
 
 
 def proposed_visibility(layer: Layer, rivals: list[LiveLayer]) -> tuple[bool, list[LiveLayer]]:
-    """Return whether a new layer is shown, and which others hide for it.
+    """Return whether a new layer of images is shown, and which others hide for it.
 
     Layers of channels add their light up, so only those that make one picture are shown
-    together: the channels of one step and field. The latest step takes over from an earlier one,
-    and of two layers of one channel (a stack and its projection) the first stays.
+    together: the channels of one step and field, of one size and on the same axes. The latest
+    picture takes over, but for one of an earlier step, and of two layers of one channel in one
+    picture (a stack and its projection) the first stays.
     """
-    if "channel" not in layer.components:
-        return True, []
-    group = [live for live in rivals if _picture(live.layer) == _picture(layer)]
     shown = [live for live in rivals if live.drawn.visible]
+    if "channel" not in layer.components:
+        # One covers the other, and only what lies in one field is to be compared.
+        return True, [live for live in shown if live.eye_untouched and _apart(live.layer, layer)]
+    lights = [live for live in rivals if live.channel is not None]
+    group = [live for live in lights if _picture(live.layer) == _picture(layer)]
     if group:
         twin = any(live.channel == layer.components["channel"] for live in group)
         return not twin and any(live in shown for live in group), []
-    if any(_step_index(live.layer) > _step_index(layer) for live in shown):
+    lights = [live for live in lights if live in shown]
+    if any(_step_index(live.layer) > _step_index(layer) for live in lights):
         return False, []
-    return True, [live for live in shown if live.eye_untouched]
+    others = [live for live in shown if live in lights or _apart(live.layer, layer)]
+    return True, [live for live in others if live.eye_untouched]
+
+
+def accompany(ours: Collection[LiveLayer]) -> None:
+    """Show annotations with the images that they lie over, and hide them with those.
+
+    They lie over the images of the same well, field, …, whichever channel or step. While no image
+    is shown, and where the user has clicked an annotation's eye, all stays as it is.
+    """
+    shown = [live for live in ours if live.layer.key.kind == "image" and live.drawn.visible]
+    if not shown:
+        return
+    for live in ours:
+        if live.layer.key.kind != "image" and live.eye_untouched:
+            live.show(not all(_apart(live.layer, image.layer) for image in shown))
 
 
 def _rank(layer: Layer) -> int:
@@ -61,8 +80,20 @@ def _rank(layer: Layer) -> int:
 
 
 def _picture(layer: Layer) -> tuple[Any, ...]:
-    rest = tuple(item for item in layer.key.components if item[0] != "channel")
-    return (layer.key.name, layer.key.step, rest)
+    key = layer.key
+    rest = tuple(item for item in key.components if item[0] != "channel")
+    # A stack and its projection are of one picture; a time lapse and another plate are two.
+    axes = tuple(name for name in key.axes if name != "z_index")
+    return (key.name, key.step, rest, axes, key.shape[:2])
+
+
+def _apart(one: Layer, other: Layer) -> bool:
+    """Whether two layers are of different wells, fields, …: channels are of the same one."""
+    return any(
+        one.components.get(name, value) != value
+        for name, value in other.components.items()
+        if name != "channel"
+    )
 
 
 def _step_index(layer: Layer) -> int:

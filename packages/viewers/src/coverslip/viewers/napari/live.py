@@ -7,7 +7,7 @@ the list, so nothing here does that: a layer is made once, then only ever update
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,8 @@ class LiveLayer(ABC):
         """The user has not clicked the layer's eye: whether it is shown is ours to propose."""
         self.scale_untouched = True
         """The user has not scaled the layer."""
+        self.on_shown: Callable[[], None] = lambda: None
+        """Called when the layer has been shown or hidden."""
         self._ours = False
         drawn.events.visible.connect(self._on_visible)
         drawn.events.scale.connect(self._on_scale)
@@ -185,6 +187,7 @@ class LiveLayer(ABC):
     def _on_visible(self) -> None:
         if not self._ours:
             self.eye_untouched = False
+        self.on_shown()
 
     def _on_scale(self) -> None:
         if not self._ours:

@@ -19,7 +19,7 @@ from coverslip.payload import TABLES, Layer, LayerKey, Placement, Projection, Va
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.layering import MAX_LAYERS, admit, too_many
 from coverslip.viewers.memory import Entry, HeldPlane, Memory
-from coverslip.viewers.napari.arrangement import place_of, proposed_visibility
+from coverslip.viewers.napari.arrangement import accompany, place_of, proposed_visibility
 from coverslip.viewers.napari.backdrop import backdrop
 from coverslip.viewers.napari.bar import FOLLOW_KEY, STEP_KEY, LiveBar
 from coverslip.viewers.napari.beside import OwnLayers
@@ -293,6 +293,7 @@ class Scene:
         if first:
             self._values.update()
         self._steps.know(self._live.values())
+        self._accompany()
         if len(self._live) == self.max_layers:
             logger.warning("%s", too_many(self.projection, self.max_layers))
         return live
@@ -326,16 +327,13 @@ class Scene:
         elif kind == "labels":
             live = LiveLabels(layer, grid)
         else:
-            rivals = [
-                live
-                for live in self._live.values()
-                if live.channel is not None and live.layer.key.kind == "image"
-            ]
+            rivals = [live for live in self._live.values() if live.layer.key.kind == "image"]
             visible, hide = proposed_visibility(layer, rivals)
             colormap = self.looks.colormap(layer, display)
             live = LiveImage(
                 layer, grid, colormap=colormap, limits=limits, display=display, visible=visible
             )
+            live.on_shown = self._accompany
         self.looks.dress(live.drawn, display)
         with live.unnoticed():
             live.lie_over(like, self._spacing, display)
@@ -418,6 +416,9 @@ class Scene:
     def _on_own_layers(self) -> None:
         self._grown = True
 
+    def _accompany(self) -> None:
+        accompany(self._live.values())
+
     def _on_removed(self, event: Any) -> None:
         for key, live in list(self._live.items()):
             if live.drawn is event.value:
@@ -430,6 +431,7 @@ class Scene:
             self._backdrop.close()
             self._backdrop = None
         self._steps.know(self._live.values())
+        self._accompany()
         if not self._live:
             self._drop_backdrop()
             self._spacing.clear()
