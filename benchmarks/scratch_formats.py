@@ -65,7 +65,7 @@ class Frame(Store):
     """Blosc2's own file of chunks."""
 
     def __init__(self, folder: Path) -> None:
-        import blosc2  # type: ignore[import-untyped,unused-ignore]  # need not be installed
+        import blosc2  # need not be installed
 
         self._path = folder / "planes.b2frame"
         self._chunks = blosc2.SChunk(

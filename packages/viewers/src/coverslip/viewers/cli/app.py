@@ -32,7 +32,6 @@ STATUS = (
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Show microscope planes live in napari or Fiji, from a running pipeline or from files.",
