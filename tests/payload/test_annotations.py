@@ -102,6 +102,7 @@ def test_regions_keep_every_byte() -> None:
         (lambda: as_points([[1, float("nan")]]), "finite"),
         (lambda: as_points([[1, float("inf")]]), "finite"),
         (lambda: as_points([[1, 1e300]]), "beyond"),
+        (lambda: as_points([[2**31 - 1, 1]]), "at y or x beyond 16777216"),
         (lambda: as_points("text"), "rows of numbers"),
         (lambda: as_points([[1, 2], [3]]), "rows of numbers"),
         (lambda: as_tracks([[1, 0, 2, 3]], along=0), "needs its time"),

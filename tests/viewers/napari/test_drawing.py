@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from coverslip.payload import Display, as_points
+from coverslip.payload import Display, UnsupportedArray, as_points
 from tests.viewers.napari.conftest import Show, plane
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_steps_in_micrometres_hold_for_all_layers(window: LiveWindow, show: Show
     assert tuple(dapi.axis_labels) == ("well", "z_index", "y", "x")
     assert tuple(dapi.scale) == (1, 2, 0.325, 0.325)
     assert [str(unit) for unit in dapi.units] == ["pixel", "micrometer", "micrometer", "micrometer"]
-    assert tuple(raw.scale) == (1, 2, 1, 1), "its own pixels were never said to be of another size"
+    assert tuple(raw.scale) == tuple(dapi.scale), "its planes say nothing of their own"
     assert window.viewer.canvas.overlays.scale_bar.visible
     for position, z in enumerate((1, 2, 3)):
         window.viewer.dims.set_current_step(1, position)
@@ -106,6 +106,48 @@ def test_planes_in_a_unit_that_nobody_knows_are_shown_in_pixels(
         assert tuple(layer.scale) == (0.5, 0.5)
     show(5, channel="Cy5", display=MICROMETRES)
     assert str(window.viewer.layers["Channel_Cy5"].units[-1]) == "micrometer"
+
+
+def test_steps_in_metres_and_none_make_one_world(window: LiveWindow, show: Show) -> None:
+    show(1, name="a", z_index=0)
+    show(2, name="b", z_index=0, display=Display(scale={"y": 3.25e-7, "x": 3.25e-7}, unit="m"))
+    show(3, name="c", z_index=0, display=Display(scale={"y": 650.0, "x": 650.0}, unit="nm"))
+    show(4, name="d", z_index=0)
+    scales = {layer.name: layer.scale[-1] for layer in window.viewer.layers}
+    assert scales == pytest.approx({"a": 0.325, "b": 0.325, "c": 0.65, "d": 0.325})
+    assert {str(unit) for layer in window.viewer.layers for unit in layer.units} == {"micrometer"}
+    assert len(window.scene.layers()) == 4
+
+
+@pytest.mark.parametrize("step", [3.25e-7, 1e-300, 1e300])
+def test_steps_that_cannot_be_drawn_are_said_and_left(
+    window: LiveWindow, show: Show, step: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    show(1, name="a", z_index=0)
+    odd = Display(scale=dict.fromkeys(("y", "x", "z_index"), step))
+    for z in (0, 1):
+        show(2, name="b", z_index=z, display=odd)
+    show(as_points([[2**24, 1]]), kind="points", z_index=0, display=odd)
+    assert f"{step:g} on" in caplog.text
+    assert all(set(layer.scale) == {1.0} for layer in window.viewer.layers)
+    show(3, name="c", z_index=0, display=MICROMETRES)
+    assert all(layer.scale[-1] == 0.325 for layer in window.viewer.layers)
+    assert drawn(window, "c")[5, 5] == 3
+    window.scene.clear()
+    assert not window.viewer.layers
+
+
+def test_what_reaches_too_far_is_refused_and_harms_nothing(window: LiveWindow, show: Show) -> None:
+    window.viewer.add_image(plane(1), name="theirs", scale=(1e-5, 1e-5))
+    show(1, name="a", z_index=0, display=Display(scale={"y": 2.0, "x": 2.0}))
+    for _ in range(2):
+        with pytest.raises(UnsupportedArray, match="check scale and coordinates"):
+            show(as_points([[2**24, 1]]), kind="points", z_index=0)
+        show(as_points([[2, 1]]), kind="points", z_index=0)
+    show(1, name="b", z_index=0)
+    assert [live.drawn.name for live in window.scene.layers()] == ["a", "b", "Points"]
+    window.scene.clear()
+    assert [layer.name for layer in window.viewer.layers] == ["theirs"]
 
 
 def test_an_axis_that_comes_later_has_its_step(window: LiveWindow, show: Show) -> None:

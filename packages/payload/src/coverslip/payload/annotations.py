@@ -62,7 +62,10 @@ MAX_ROI = 1 << 26
 """Bytes of one ``.roi`` record."""
 
 _LIMIT: Final = float(2**31)
-"""Coordinates lie within it, as extents do."""
+"""Numbers lie within it, as extents do."""
+
+_FAR: Final = float(2**24)
+"""y and x lie within it: a graphics card's numbers tell no pixels apart beyond."""
 
 _LENGTH: Final = struct.Struct("<I")
 
@@ -277,6 +280,8 @@ def check_table(kind: Kind, along: int, table: NDArray[Any]) -> None:
     # one comparison finds NaN, infinity and what is too far away
     if not (np.abs(table) <= _LIMIT).all():
         raise InvalidMessage(f"{kind} with a number that is not finite or beyond {_LIMIT:.0f}")
+    if not (np.abs(table[:, -2:]) <= _FAR).all():
+        raise InvalidMessage(f"{kind} at y or x beyond {_FAR:.0f}, in pixels")
     for column in range(along):
         if len(np.unique(table[:, column - along - 2])) > MAX_POSITIONS:
             raise InvalidMessage(f"{kind} with more than {MAX_POSITIONS} values on one axis")

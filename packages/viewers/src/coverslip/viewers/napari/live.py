@@ -51,6 +51,8 @@ class LiveLayer(ABC):
         self.on_shown: Callable[[], None] = lambda: None
         """Called when the layer has been shown or hidden."""
         self._ours = False
+        self._display: Display | None = None
+        """What its first plane has declared."""
         drawn.events.visible.connect(self._on_visible)
         drawn.events.scale.connect(self._on_scale)
 
@@ -124,7 +126,7 @@ class LiveLayer(ABC):
         """Take over the distances between positions, unless the user has scaled the layer."""
         if not self.scale_untouched:
             return
-        scale, units = spacing.of(self.names, self.drawn.scale)
+        scale, units = spacing.of(self.names, self.drawn.scale, self._display)
         with self.unnoticed():
             # Each of these draws the layer again, so only where it differs.
             if scale != list(self.drawn.scale):
@@ -138,6 +140,7 @@ class LiveLayer(ABC):
         Layers lie over each other plane by plane, so a step that the user has sized for one is as
         large for all.
         """
+        self._display = display
         names, drawn = self.names, self.drawn
         scale: list[float] = list(drawn.scale)
         if like is not None:

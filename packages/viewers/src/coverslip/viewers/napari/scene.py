@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from coverslip.payload import TABLES, Layer, LayerKey, Placement, Projection, Value
+from coverslip.payload import (
+    TABLES,
+    Layer,
+    LayerKey,
+    Placement,
+    Projection,
+    UnsupportedArray,
+    Value,
+)
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.layering import MAX_LAYERS, admit, too_many
 from coverslip.viewers.memory import Entry, HeldPlane, Memory
@@ -27,6 +35,7 @@ from coverslip.viewers.napari.layers import LiveImage, LiveLabels
 from coverslip.viewers.napari.live import Limits, LiveLayer
 from coverslip.viewers.napari.looks import Looks
 from coverslip.viewers.napari.planes import Grid
+from coverslip.viewers.napari.reach import check_reach
 from coverslip.viewers.napari.sliders import Sliders
 from coverslip.viewers.napari.spacing import Spacing
 from coverslip.viewers.napari.steps import Steps
@@ -119,8 +128,11 @@ class Scene:
         ------
         TooManyLayers
             It would make a layer more than there may be.
+        coverslip.payload.UnsupportedArray
+            It reaches farther than napari can count.
         """
         admit(self.projection, placement.layer, self.max_layers)
+        self._measure(placement, pixels)
         change = self.projection.insert(placement, pixels, origin)
         self._planes += 1
         self._grown = self._grown or bool(change.grown_axes)
@@ -137,8 +149,6 @@ class Scene:
             self._grown = self._grown or live.outgrown
             if change.emptied or live.in_view(placement.coordinates, self._sliders.looked_at):
                 live.stale = True
-        if self._spacing.learn(placement.display, self.projection.axes.names):
-            self._space()
         if live.drawn.visible:
             self._newest = placement.coordinates
         if placement.keep:
@@ -383,12 +393,39 @@ class Scene:
         self._all_drawn()
         self._values.update()
 
+    def _measure(self, placement: Placement, pixels: NDArray[Any]) -> None:
+        """Take over the steps that a plane declares, and refuse it where it reaches too far."""
+        display, live = placement.display, self._live.get(placement.layer)
+        if self._spacing.learn(display, {*self.projection.axes.names, *placement.coordinates}):
+            self._space()
+        kind = placement.layer.kind
+        if live is None:
+            like = self._like()
+            now = (1.0, 1.0) if like is None else like.drawn.scale[-2:]
+            steps, _ = self._spacing.of(("y", "x"), now, display)
+        elif kind in TABLES:
+            steps = list(live.drawn.scale[-2:])
+        else:
+            return
+        try:
+            check_reach(self.viewer, kind, pixels, steps)
+        except UnsupportedArray:
+            if not self._live:
+                self._spacing.clear()
+            raise
+
     def _space(self) -> None:
         """Let all layers have the distances and the unit that a plane has declared."""
+        dims = self.viewer.dims
 
         def change() -> None:
-            for live in self._all():
-                live.space(self._spacing)
+            # While some layers have their new steps and others the old ones, an axis may have
+            # more steps than Qt's sliders count.
+            with dims.events.range.blocker(), dims.events.current_step.blocker():
+                for live in self._all():
+                    live.space(self._spacing)
+            dims.events.range(value=dims.range)
+            dims.events.current_step(value=dims.current_step)
 
         self._sliders.stand_on(self._sliders.grid, change, {})
         self._values.update()
