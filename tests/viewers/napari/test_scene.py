@@ -110,6 +110,28 @@ def test_a_layer_that_napari_refuses_leaves_nothing_behind(
     assert not window.scene.projection.axes.names
 
 
+def test_a_layer_that_is_added_and_removed_in_part_leaves_nothing_behind(
+    window: LiveWindow, show: Show
+) -> None:
+    show(5, name="a")
+
+    def refuse(event: Any) -> None:
+        raise OverflowError("too many steps")
+
+    larger = plane(6, shape=(50, 60))
+    window.viewer.dims.events.range.connect(refuse)
+    with pytest.raises(OverflowError, match="too many steps"):
+        show(larger, name="b")
+    window.viewer.dims.events.range.disconnect(refuse)
+    assert [layer.name for layer in window.scene.projection] == ["a"]
+    assert [live.drawn.name for live in window.scene.layers()] == ["a"]
+    assert window.scene.planes == 1
+    show(larger, name="b")
+    assert drawn(window, "b")[5, 5] == 6
+    window.scene.clear()
+    assert not window.viewer.layers
+
+
 def test_a_value_inserted_in_the_middle_leaves_the_eye_on_the_same_plane(
     window: LiveWindow, show: Show
 ) -> None:

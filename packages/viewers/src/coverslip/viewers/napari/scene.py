@@ -314,8 +314,12 @@ class Scene:
         if live is not None:
             live.close()
             if live.drawn in self.viewer.layers:
-                with self._sliders.moving():
-                    self.viewer.layers.remove(live.drawn)
+                try:
+                    with self._sliders.moving():
+                        self.viewer.layers.remove(live.drawn)
+                except Exception as error:
+                    # What it had not added in full it cannot take out in full; it is off its list.
+                    logger.debug("%s was added in part", live.drawn, exc_info=error)
         for coordinates in tuple(layer.store):
             self.projection.drop(layer, coordinates)
         self.projection.remove(layer)
