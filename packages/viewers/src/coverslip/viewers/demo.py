@@ -16,7 +16,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,6 +40,8 @@ EDGE = 256
 """Pixels; all of the nuclei, a corner of the time lapse."""
 
 SIGMA = 1.5
+MODES: Mapping[str, Mapping[str, str]] = {"fiji": {"well": "stack", "site": "stack"}}
+"""Other than a viewer's own: of ImageJ's windows four can be looked at, thirty-two cannot."""
 STEPS = ("raw", "gaussian_blur")
 FLUSH_TIMEOUT = 30.0
 SILENCE = 90.0
@@ -178,7 +180,7 @@ def _pipeline(pipe: Connection, port: int, rate: float, viewer: str) -> None:
     # What is lost, the counts and reasons at the end say; a line here would tear the bar.
     logging.getLogger("coverslip").setLevel(logging.CRITICAL)
     pause = threading.Event()
-    with connect(viewer, port=port, start=False) as view:
+    with connect(viewer, port=port, start=False, modes=MODES.get(viewer)) as view:
         sent = 0
         due = time.monotonic()
         for components, pixels in plate(read_specimens()):

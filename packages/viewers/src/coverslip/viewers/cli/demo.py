@@ -21,7 +21,6 @@ from coverslip.viewers.display import find_display, require_display
 
 __all__ = ["run_demo"]
 
-WITHOUT_DISPLAY = Path("coverslip-demo.png")
 TITLE = "coverslip demo"
 
 
@@ -42,7 +41,7 @@ def run_demo(screenshot: Path | None, *, viewer: str = "napari", close: bool, ra
             report.note(f"{reason}: the demo runs on a virtual display (Xvfb)")
             stack.enter_context(VirtualDisplay())
             if screenshot is None:
-                check_target(screenshot := WITHOUT_DISPLAY)
+                check_target(screenshot := _picture(viewer))
             close = True
             # A viewer of another display may bear the plain title, and is not to be closed.
             title = f"{TITLE} {os.getpid()}"
@@ -68,6 +67,11 @@ def run_demo(screenshot: Path | None, *, viewer: str = "napari", close: bool, ra
                 f"`coverslip stop {view.visualizer.port}` or closing it ends it.",
             )
     return delivery.shown == delivery.sent and taken
+
+
+def _picture(viewer: str) -> Path:
+    """Return where the picture of a demo that nobody sees goes."""
+    return Path("coverslip-demo.png" if viewer == "napari" else f"coverslip-demo-{viewer}.png")
 
 
 def _watch(viewer: str, port: int, rate: float) -> tuple[Delivery, dict[str, int]]:
