@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import time
 import zlib
 from typing import Any
 
@@ -244,36 +243,6 @@ def test_a_plane_sent_again_replaces_the_old_one_where_it_is_looked_at(bench: Be
     (window,) = bench.settle()
     assert {p.crc32 for p in window.planes} == {crc(plane(10)), crc(plane(30))}
     assert bench.macro("Stack.setChannel(2); return '' + getPixel(5, 5)") == "30"
-
-
-def test_few_windows_stand_side_by_side_and_one_that_was_moved_stays(bench: Bench) -> None:
-    where = """selectImage(getArgument()); getLocationAndSize(x, y, w, h);
-        return "" + x + " " + y + " " + w + " " + h;"""
-
-    def places(names: str) -> list[list[int]]:
-        told = (bench.view.run_macro(where, f"Well_{name}") for name in names)
-        return [[int(number) for number in one.split()] for one in told]
-
-    def apart(names: str) -> bool:
-        return not any(
-            x < x2 + w2 and x2 < x + w and y < y2 + h2 and y2 < y + h
-            for (x, y, w, h), (x2, y2, w2, h2) in itertools.combinations(places(names), 2)
-        )
-
-    for well in "ABC":
-        bench.show(plane(3, (700, 900)), well=well, z_index=1)
-        bench.show(plane(3, (700, 900)), well=well, z_index=2)
-    bench.settle()
-    eventually(lambda: apart("ABC"), "no window covers another one")
-    bench.view.run_macro("selectImage(getArgument()); setLocation(333, 444)", "Well_B")
-    # Past the time in which where a window stands is AWT's matter.
-    eventually(lambda: places("B")[0][:2] == [333, 444], "it stands there")
-    time.sleep(1.2)
-    for well in "DE":
-        bench.show(plane(3, (700, 900)), well=well)
-        bench.settle()
-    eventually(lambda: apart("ACDE"), "the others have made room")
-    assert places("B")[0][:2] == [333, 444]
 
 
 def test_the_picture_is_of_all_windows(bench: Bench) -> None:

@@ -56,13 +56,7 @@ def _paint(window: Any, place: Any, colors: Any) -> None:
     place.setColor(colors(205, 215, 230))
     place.fillRect(0, 0, width, _TITLE)
     place.setColor(colors.black)
-    title, font = window.getTitle(), place.getFont()
-    needed = place.getFontMetrics().stringWidth(title)
-    if needed > width - 16:
-        # A small image has a long name: it is written smaller, as far as that can be read.
-        place.setFont(font.deriveFont(float(max(8.0, font.getSize2D() * (width - 16) / needed))))
-    place.drawString(title, 8, _TITLE - 5)
-    place.setFont(font)
+    place.drawString(window.getTitle(), 8, _TITLE - 5)
     place.translate(0, _TITLE)
     place.setColor(window.getBackground() or colors.white)
     place.fillRect(0, 0, width, height)

@@ -22,7 +22,6 @@ from coverslip.viewers.fiji.luts import Shelf
 from coverslip.viewers.fiji.overlay import Outline
 from coverslip.viewers.fiji.pixels import JavaPixels
 from coverslip.viewers.fiji.stack import Hyperstack, Layout
-from coverslip.viewers.fiji.tiling import Tiles
 from coverslip.viewers.fiji.window import HyperstackWindow
 from coverslip.viewers.layering import admit, too_many
 from coverslip.viewers.server import Arrival
@@ -68,9 +67,6 @@ class Scene:
         self._outlines: dict[LayerKey, dict[_Place, _Annotated]] = {}
         """What lies over windows, those that are yet to be opened too."""
         self._replacements: dict[LayerKey, str] = {}
-        self._tiles = Tiles()
-        self._opened = False
-        """There is a window that was not placed yet."""
         self._managed: dict[_Key, HyperstackWindow] = {}
         """The window whose axes give the ROI Manager's outlines their positions."""
         self._collisions = Burst(logger, "plane(s) replaced one of another step or output")
@@ -179,7 +175,6 @@ class Scene:
         key = layer.key
         looks = ChannelLooks(self._colors, self._shelf, rgb=key.rgb, labels=key.kind == "labels")
         window = self._windows[key] = HyperstackWindow(stack, looks)
-        self._opened = True
         if key.kind == "labels":
             # What is measured on labels is measured in the units of their image.
             for image in self._windows.values():
@@ -206,10 +201,8 @@ class Scene:
     def paint(self) -> None:
         """Draw what has changed since the last time."""
         self.prune()
-        grown = [window.paint() for window in self._windows.values()]
-        if any(grown) or self._opened:
-            self._opened = False
-            self._tiles.arrange(list(self._windows.values()))
+        for window in self._windows.values():
+            window.paint()
 
     def windows(self) -> list[HyperstackWindow]:
         """Return the windows of ours, oldest first, up to date."""

@@ -109,17 +109,10 @@ class HyperstackWindow:
         self.overlay.put(key, outlines, self.imp, to_manager=to_manager)
         self._dirty = True
 
-    def paint(self) -> bool:
-        """Bring the window up to date: dimensions, position, contrast, and the plane in view.
-
-        Returns
-        -------
-        bool
-            It has other sliders than before, and with them another size.
-        """
+    def paint(self) -> None:
+        """Bring the window up to date: dimensions, position, contrast, and the plane in view."""
         if not self._dirty:
-            return False
-        bars = self._bars
+            return
         self._dirty = False
         shown = self.place
         coordinates = self.hyperstack.places[shown]
@@ -146,7 +139,6 @@ class HyperstackWindow:
         if grown or looks_new or any(self._seen_from(index) == in_view for index in changed):
             self._redraw()
         self._left = place, self.hyperstack.index(self._newest)
-        return self._bars != bars
 
     def _follows(self, shown: int) -> tuple[bool, bool]:
         """Return whether the window goes to each new plane, and whether its channel is chosen."""
