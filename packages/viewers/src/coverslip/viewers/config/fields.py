@@ -102,9 +102,10 @@ def check_value(config: type, name: str, value: object, *, strict: bool = True) 
         raise ConfigError(f"{config.__name__} has no field {name!r}{did_you_mean(name, known)}")
     field = known[name]
     plain = _plain(value)
-    members = isinstance(field.wanted, type) and issubclass(field.wanted, Enum)
-    if isinstance(plain, str) and (members or name.endswith(MODE_SUFFIX)):
+    if isinstance(plain, str) and name.endswith(MODE_SUFFIX):
         plain = plain.casefold()
+    elif isinstance(plain, str) and isinstance(field.wanted, type):
+        plain = _member_of(field.wanted, plain)
     try:
         checked = msgspec.convert(plain, field.wanted, strict=strict)
     except msgspec.ValidationError as error:
@@ -151,6 +152,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint for an error about a name that is not among those known."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
+
+
+def _member_of(wanted: type, text: str) -> str:
+    """Return the value of the member that is called so, in whatever case; else the text itself."""
+    if not issubclass(wanted, Enum):
+        return text
+    spelt = text.casefold()
+    values = [str(one.value) for one in wanted if spelt in {one.name.casefold(), one.value}]
+    return values[0] if values and text not in {one.value for one in wanted} else text
 
 
 def _plain(value: Any) -> Any:
