@@ -41,9 +41,9 @@ def proposed_visibility(layer: Layer, rivals: list[LiveLayer]) -> tuple[bool, li
     """Return whether a new layer of images is shown, and which others hide for it.
 
     Layers of channels add their light up, so only those that make one picture are shown
-    together: the channels of one step and field, of one size and on the same axes. The latest
-    picture takes over, but for one of an earlier step, and of two layers of one channel in one
-    picture (a stack and its projection) the first stays.
+    together: the channels of one step and field, of one size. The latest picture takes over, but
+    for one of an earlier step, and of two layers of one channel in one picture (a stack and its
+    projection) the first stays.
     """
     shown = [live for live in rivals if live.drawn.visible]
     if "channel" not in layer.components:
@@ -82,9 +82,8 @@ def _rank(layer: Layer) -> int:
 def _picture(layer: Layer) -> tuple[Any, ...]:
     key = layer.key
     rest = tuple(item for item in key.components if item[0] != "channel")
-    # A stack and its projection are of one picture; a time lapse and another plate are two.
-    axes = tuple(name for name in key.axes if name != "z_index")
-    return (key.name, key.step, rest, axes, key.shape[:2])
+    # Whatever the axes: a stack and its projection, a stack and a time lapse beside it are one.
+    return (key.name, key.step, rest, key.shape[:2])
 
 
 def _apart(one: Layer, other: Layer) -> bool:
