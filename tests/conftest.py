@@ -33,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what imports JAX to the end: it starts threads, and warns of each fork from then on."""
+    items.sort(key=lambda item: item.path.name == "test_foreign_arrays.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_runtime_folder() -> Iterator[Path]:
     """Keep every connection file of this session out of the user's own runtime folder."""
