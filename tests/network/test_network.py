@@ -168,7 +168,7 @@ class TestFaults:
 @pytest.mark.usefixtures("namespaces")
 class TestSlowLinks:
     def test_a_plane_that_takes_seconds_is_no_reason_to_hang_up(self, runtime_folder: Path) -> None:
-        """Heartbeats come every 200 ms, and a message of 8 MB takes three seconds here."""
+        """A peer is silent after two seconds, and a message of 8 MB takes three seconds here."""
         with Link("20mbit") as link:
             remote = Remote(link)
             remote.ask("open", remote.line)

@@ -165,6 +165,26 @@ def test_a_lane_out_of_range_is_refused_before_anything_happens(lane: int) -> No
         arena.publish(region, [0])
 
 
+def test_a_lane_that_stands_still_keeps_its_oldest_planes_and_its_share() -> None:
+    with (
+        Arena(8 * NBYTES, lanes=2) as arena,
+        ArenaReader.open(arena.offer(0)) as quick,
+        ArenaReader.open(arena.offer(1)) as still,
+    ):
+        planes = [sent(arena, picture(seed=seed), (0, 1)) for seed in range(8)]
+        for plane in planes:
+            quick.copy(plane)
+        assert arena.trim_lane(1, 1.0) == 0
+        assert arena.reserve(NBYTES) is None
+        assert arena.trim_lane(1, 0.5) == 4
+        assert arena.load(1) == 0.5
+        assert arena.bytes_in_flight == 4 * NBYTES
+        for seed in range(4):
+            np.testing.assert_array_equal(still.copy(planes[seed]), picture(seed=seed))
+            with pytest.raises(StalePlane):
+                still.copy(planes[4 + seed])
+
+
 @pytest.mark.parametrize("lanes", [1, 8, 9, 64])
 def test_a_dead_viewers_leases_end_and_nobody_elses(lanes: int) -> None:
     with Arena(10 * NBYTES, lanes=lanes) as arena:
@@ -402,6 +422,16 @@ class ArenaMachine(RuleBasedStateMachine):
         expected = sum(lane in lanes for _, _, lanes in self.published)
         assert self.arena.clear_lane(lane) == expected
         for slot, _, _ in list(self.published):
+            self.left(slot, {lane})
+
+    @rule(lane=st.integers(0, LANES - 1), share=st.floats(0, 1))
+    def trim(self, lane: int, share: float) -> None:
+        held = [slot for slot, _, lanes in self.published if lane in lanes]
+        gone = self.arena.trim_lane(lane, share)
+        assert self.arena.load(lane) <= share or not held
+        kept = held[: len(held) - gone]
+        assert self.arena.leases(lane) == len(kept), "the newest ones end"
+        for slot in held[len(kept) :]:
             self.left(slot, {lane})
 
     @rule()

@@ -287,6 +287,27 @@ class Arena:
             self._collect_rest(self._leases)
             return ended
 
+    def trim_lane(self, lane: int, share: float) -> int:
+        """End a lane's newest leases until it has at most `share` of the arena; return how many.
+
+        Its viewer, should it read on, finds what it has left as it was, and is told by their slots'
+        generations which pixels are gone.
+        """
+        self._check_lane(lane)
+        with self._lock:
+            if self._leases is None:
+                return 0
+            before = slots = self._leases.count(lane)
+            nbytes = self._leases.length(lane)
+            for index, length in self._leases.newest(lane):
+                if slots <= share * self._layout.slots and nbytes <= share * self.budget:
+                    break
+                self._leases.end(index, lane)
+                slots -= 1
+                nbytes -= length
+            self._collect_rest(self._leases)
+            return before - slots
+
     def leases(self, lane: int) -> int:
         """Return how many published slots the lane has not copied yet."""
         self._check_lane(lane)

@@ -7,7 +7,7 @@ so that a reader that writes elsewhere harms nobody's memory but its own picture
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -85,6 +85,16 @@ class Leases:
     def clear(self, lane: int) -> None:
         """End all leases of the lane."""
         self._table.column(lane, self._highest)[:] = 0
+
+    def newest(self, lane: int) -> Iterator[tuple[int, int]]:
+        """Yield index and bytes of each slot that the lane has a lease on, the last granted first.
+
+        The caller may end that lease before it asks for the next.
+        """
+        column = self._table.column(lane, self._highest)
+        for index, generation in reversed(self._order):
+            if column[index] and self._is_current(index, generation):
+                yield index, int(self._lengths[index])
 
     def oldest_settled(self) -> int | None:
         """Return the slot that was granted first, if it is settled: the usual case, and cheap.

@@ -36,13 +36,17 @@ _UNREAD: Final = 8 * HIGH_WATER
 """Messages that a server's data socket holds for each sender.
 
 When they are reached, libzmq stops reading that connection, heartbeats included, and both ends
-take a slow peer for a frozen one: 600 ms later the connection is cut. Senders that bound what is
-unread (as the streams of coverslip.viewers do) never get there.
+take a slow peer for a frozen one: two seconds later the connection is cut. Senders that bound what
+is unread (as the streams of coverslip.viewers do) never get there.
 """
 
-HEARTBEAT_INTERVAL: Final = 200
-HEARTBEAT_TIMEOUT: Final = 600
-"""Milliseconds. A frozen peer keeps its TCP connection: only a missed heartbeat tells."""
+HEARTBEAT_INTERVAL: Final = 400
+HEARTBEAT_TIMEOUT: Final = 2000
+"""Milliseconds. A frozen peer keeps its TCP connection: only a missed heartbeat tells.
+
+A peer that is alive on a starved machine must not be cut off, since that costs it what is under
+way: with a timeout of 600 ms one was, at 13 processes that wanted two cores.
+"""
 
 _CONNECT_TIMEOUT: Final = 3000
 """Milliseconds after which a connection is begun anew.
@@ -86,8 +90,8 @@ def open_control(context: Context, keys: KeyPair) -> Socket:
     # Else a reply to a client that left vanishes without an error to log.
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     # Clients that vanish with their machine are let go.
-    socket.setsockopt(zmq.HEARTBEAT_IVL, 10 * HEARTBEAT_INTERVAL)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 10 * HEARTBEAT_TIMEOUT)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 5 * HEARTBEAT_INTERVAL)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_TIMEOUT)
     socket.linger = _CONTROL_LINGER
     return socket
 

@@ -46,8 +46,8 @@ logger = logging.getLogger(__name__)
 _FRAME_BYTES = 256 << 10
 """Pixels are cut into frames of this much.
 
-A peer that receives no whole frame for 600 ms counts as frozen: so a link may be as slow as 4
-Mbit/s, where one of 8 MB would have needed 110.
+A peer that receives no whole frame for two seconds counts as frozen: so a link may be as slow as
+1 Mbit/s, where one of 8 MB would have needed 34.
 """
 
 _WINDOW_PLANES = 512

@@ -163,6 +163,15 @@ class Lane:
             self._packer.start()
         self._changed.notify_all()
 
+    def take_back(self, share: float) -> None:
+        """Leave the viewer at most `share` of the arena, of what it has not read the oldest.
+
+        It counts what was sent and is gone as dropped, should it read on. Pixels that travel inline
+        are in messages already, which the packer bounds.
+        """
+        if not self._inline:
+            self._arena.trim_lane(self.index, share)
+
     def look(self) -> None:
         """Notice a viewer that stopped listening, and send what is queued: for who waits for room.
 

@@ -35,6 +35,9 @@ _WARM_PATIENCE = 0.1e-3 / (1 << 20)
 _AHEAD_SECONDS = 1.0
 """How long a lane that had little to copy counts as one that keeps up: a burst is no lag."""
 
+_STILL_SECONDS = 0.25
+"""How long a viewer may read nothing while another waits for what it holds."""
+
 _SHORTEST_NAP = 50e-6
 _LONGEST_NAP = 2e-3
 """A freed slot sends no message (that is what makes it free): waiting is looking again."""
@@ -82,6 +85,7 @@ class Room:
         self._full_since: float | None = None
         self._keeping_up = True
         self._light: dict[int, float] = {}
+        self._still: dict[int, tuple[float, float]] = {}
 
     @property
     def full(self) -> bool:
@@ -164,6 +168,26 @@ class Room:
                 self._light[index] = now
         return loads
 
+    def _take_back_what_nobody_reads(self, now: float) -> None:
+        """Have a viewer that stands still hold no more than its share, if another has read all.
+
+        Both kept up a moment ago, so the one that stopped was sent more than its share: without
+        this the other would get nothing until that one counts as frozen.
+        """
+        wanted = [lane for lane in self._lanes if lane.wants]
+        if len(wanted) < 2:
+            return
+        loads = self._look_who_keeps_up(wanted)
+        share = 1 / len(wanted)
+        someone_has_read_all = min(loads.values()) < 0.5 * share
+        for lane in wanted:
+            load = loads[lane.index]
+            before, since = self._still.get(lane.index, (load, now))
+            self._still[lane.index] = (load, since if load == before else now)
+            if someone_has_read_all and load > share and now - since >= _STILL_SECONDS:
+                self._light.pop(lane.index, None)
+                lane.take_back(share)
+
     def _in_flight(self) -> int:
         """Return the bytes not yet copied by the viewer that has the fewest to copy."""
         in_flight = self._arena.bytes_in_flight
@@ -209,8 +233,7 @@ class Room:
             with self._lock:
                 for lane in self._lanes:
                     lane.look()
-                if len(self._lanes) > 1:
-                    self._look_who_keeps_up([lane for lane in self._lanes if lane.wants])
+                self._take_back_what_nobody_reads(now)
             self._closed.wait(nap)
             nap = min(2 * nap, _LONGEST_NAP)
         return None
