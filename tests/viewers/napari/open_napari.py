@@ -33,6 +33,7 @@ def main() -> None:
         "press": lambda: press(viewer, sys.stdin.readline().strip()),
         "step": lambda: viewer.dims.set_current_step(*map(int, sys.stdin.readline().split())),
         "look": lambda: look(viewer),
+        "contrast": lambda: set_contrast(viewer, *sys.stdin.readline().split()),
         "dock": lambda: viewer.window.remove_dock_widget(dock(viewer)),
         "close": lambda: QTimer.singleShot(0, main_window(viewer).close),
     }
@@ -66,6 +67,11 @@ def press(viewer: Any, text: str) -> None:
     button.click()
 
 
+def set_contrast(viewer: Any, name: str, low: str, high: str) -> None:
+    """Set a layer's contrast, as by its slider."""
+    viewer.layers[name].contrast_limits = (float(low), float(high))
+
+
 def look(viewer: Any) -> dict[str, Any]:
     mine = viewer.layers["mine"]
     clipboard = QApplication.clipboard()
@@ -85,11 +91,20 @@ def look(viewer: Any) -> dict[str, Any]:
             for layer in viewer.layers
             if layer is not mine
         },
+        "contrast": {
+            layer.name: [float(limit) for limit in layer.contrast_limits] for layer in viewer.layers
+        },
         "seen": zlib.crc32(mine._slice.image.raw.tobytes()),
         "words": viewer.canvas.overlays.text.text,
         "steps": [int(step) for step in viewer.dims.current_step[:-2]],
         "labels": list(viewer.dims.axis_labels[:-2]),
         "ranges": [int(each.stop) for each in viewer.dims.range[:-2]],
+        "following": [
+            each.isChecked()
+            for one in docks
+            for each in one.findChildren(QPushButton)
+            if each.isCheckable()
+        ],
         "dock": [each.text() for one in docks for each in one.findChildren(QLabel)],
         "clipboard": "" if clipboard is None else clipboard.text(),
     }

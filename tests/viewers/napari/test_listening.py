@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from coverslip.transport import list_connections
 from coverslip.viewers import connect
 from coverslip.viewers.cli.app import app
+from coverslip.viewers.contrast import limits_of
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.gui
@@ -147,6 +148,43 @@ def test_stopped_from_outside_it_stays_open_with_what_it_shows(open_napari: Open
     assert (stopped.exit_code, list_connections()) == (0, [])
     assert open_napari.do("look")["layers"] == ["mine", "live"]
     again.close()
+
+
+def test_the_docks_buttons_are_about_what_is_streamed(open_napari: OpenNapari) -> None:
+    port = open_napari.listen()
+    view = connect("napari", port=port, start=False)
+    dim = np.linspace(100, 200, 32 * 40).astype(np.uint16).reshape(32, 40)
+    for well, image in {"A01": dim, "A02": dim * 10}.items():
+        view.show(image, well=well, name="live")
+    assert view.flush(START).shown == 2
+    before = open_napari.do("look")
+
+    # What the user has spoilt is as for a new layer again, of the plane that is in view.
+    for step, image in enumerate((dim, dim * 10)):
+        open_napari.do("contrast", "live 3 4")
+        open_napari.do("step", f"0 {step}")
+        open_napari.do("press", "Reset contrast")
+        contrast = open_napari.do("look")["contrast"]
+        assert contrast["live"] == pytest.approx(limits_of(image), rel=0.01)
+        assert contrast["mine"] == before["contrast"]["mine"]
+
+    # A slider was moved, so new planes are not followed until that is asked for.
+    assert open_napari.do("look")["following"] == [False]
+    open_napari.do("press", "Follow the newest plane")
+    assert open_napari.do("look")["following"] == [True]
+    view.show(dim, well="A00", name="live")
+    assert view.flush(START).shown == 3
+    view.screenshot()  # whatever was to be drawn is drawn
+    assert open_napari.do("look")["steps"][0] == 0
+
+    open_napari.do("press", "Clear")
+    cleared = open_napari.do("look")
+    assert (cleared["layers"], cleared["mine"]) == (["mine"], before["mine"])
+    assert view.layers() == ()
+    view.show(dim, well="A01", name="live")
+    assert view.flush(START).shown == 4
+    assert open_napari.do("look")["layers"] == ["mine", "live"]
+    view.close()
 
 
 @pytest.mark.parametrize("what", ["dock", "close"])

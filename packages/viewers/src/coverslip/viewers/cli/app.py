@@ -13,6 +13,19 @@ import typer
 
 from coverslip.payload import PayloadError
 from coverslip.transport import TransportError
+from coverslip.viewers.cli.options import (
+    FIJI_VARIABLE,
+    Connection,
+    Fiji,
+    Json,
+    Level,
+    Names,
+    OwnPort,
+    Pattern,
+    Port,
+    Shot,
+    ViewerKind,
+)
 from coverslip.viewers.cli.words import in_one_line
 from coverslip.viewers.errors import NotInstalled, PipelineFailed, ViewerError
 
@@ -25,9 +38,9 @@ REFUSED = 2
 """Exit status: nothing was begun; one line on standard error says why."""
 
 STATUS = (
-    "Exit status: 0 all well, 1 not every plane was shown or not every viewer stopped, "
-    "2 nothing was begun, 130 interrupted. Results go to standard output, all else to "
-    "standard error."
+    "Exit status: 0 all well; 1 not every plane was shown, not every viewer stopped, or a check "
+    "of the doctor's fails; 2 nothing was begun; 130 interrupted. Results go to standard output, "
+    "all else to standard error."
 )
 
 app = typer.Typer(
@@ -42,74 +55,11 @@ app = typer.Typer(
 connections = typer.Typer(no_args_is_help=True, help="How pipelines elsewhere reach a viewer.")
 app.add_typer(connections, name="connection")
 
-_FIJI_VARIABLE = "COVERSLIP_FIJI"
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Shot = Annotated[
-    Path | None,
-    typer.Option(
-        "--screenshot", metavar="FILE", dir_okay=False, help="Write the window's picture (PNG)."
-    ),
-]
-
-
-Names = Annotated[
-    str,
-    typer.Option(
-        "--parser",
-        metavar="NAME",
-        help="What reads well, site, channel, … from names and folders: auto, imagexpress, "
-        "metaxpress, opera_phenix, operetta, cv8000, ome, pattern, or a plugin's.",
-    ),
-]
-Pattern = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TEXT", help="Names as a format string: '{well}_s{site:d}_w{channel:d}.tif'."
-    ),
-]
-Level = Annotated[
-    int | None,
-    typer.Option(min=0, help="Of OME-Zarr, the resolution: 0 is the finest, and the default."),
-]
-Port = Annotated[
-    int | None,
-    typer.Option(min=1, max=64535, help="The viewer's; one is started if it does not run."),
-]
-Connection = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LINE_OR_FILE",
-        envvar="COVERSLIP_CONNECTION",
-        # From the environment it would be shown as the default: no key belongs into --help.
-        show_default=False,
-        help="A viewer that runs on another machine: the line that `coverslip connection show` "
-        "prints there, or a file of mode 0600 that holds it. Others on this machine may see "
-        "what stands on a command line: a file is safer.",
-    ),
-]
-ViewerKind = Annotated[
-    str,
-    typer.Option(
-        "--viewer", metavar="NAME", help="What shows the planes: napari, fiji, or a plugin's."
-    ),
-]
-Fiji = Annotated[
-    str | None,
-    typer.Option(
-        "--fiji",
-        metavar="PATH_OR_ENDPOINT",
-        envvar=_FIJI_VARIABLE,
-        help="With --viewer fiji: a Fiji or ImageJ folder, or a Maven endpoint.",
-    ),
-]
-
 
 def _prefer(fiji: str | None) -> None:
     """Hand the choice of an ImageJ on to the viewer that may be started."""
     if fiji:
-        os.environ[_FIJI_VARIABLE] = fiji
+        os.environ[FIJI_VARIABLE] = fiji
 
 
 def _say_version(value: bool) -> None:
@@ -148,12 +98,13 @@ def demo(
     rate: Annotated[
         float, typer.Option(min=0, help="Planes a second, as from a microscope; 0: no pause.")
     ] = 40.0,
+    json: Json = False,
 ) -> None:
     """Watch a small plate of real pixels arrive in a viewer, through a two-step pipeline."""
     from coverslip.viewers.cli.demo import run_demo
 
     _prefer(fiji)
-    done = run_demo(screenshot, viewer=viewer, close=close, rate=rate)
+    done = run_demo(screenshot, viewer=viewer, close=close, rate=rate, as_json=json)
     raise typer.Exit(0 if done else FAILED)
 
 
@@ -283,17 +234,18 @@ def launch(
             "you may.",
         ),
     ] = False,
+    json: Json = False,
 ) -> None:
     """Start a viewer that waits for pipelines, here or elsewhere."""
     from coverslip.viewers.cli.connection import run_launch
 
     _prefer(fiji)
-    run_launch(viewer, bind=bind, port=port, title=title, allow_macros=allow_macros)
+    run_launch(viewer, bind=bind, port=port, title=title, allow_macros=allow_macros, as_json=json)
 
 
 @connections.command(epilog=STATUS)
 def show(
-    port: Annotated[int, typer.Argument(help="Data port, as `list` shows it.")],
+    port: OwnPort,
     at: Annotated[
         str | None,
         typer.Option(
@@ -304,6 +256,7 @@ def show(
         Path | None,
         typer.Option(help="Write the line there, with mode 0600, instead of printing it."),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Print the line that lets a pipeline on another machine show on a viewer here.
 
@@ -311,7 +264,7 @@ def show(
     """
     from coverslip.viewers.cli.connection import run_show
 
-    run_show(port, at=at, file=file)
+    run_show(port, at=at, file=file, as_json=json)
 
 
 @app.command("list", epilog=STATUS)
@@ -323,29 +276,30 @@ def list_viewers(json: Json = False) -> None:
 
 
 @app.command("clear", epilog=STATUS)
-def clear_viewer(
-    port: Annotated[int, typer.Argument(help="Data port, as `list` shows it.")],
-) -> None:
+def clear_viewer(port: OwnPort, json: Json = False) -> None:
     """Take away all that a viewer shows of ours; it stays open, with the user's own layers."""
     from coverslip.viewers.cli.servers import run_clear
 
-    run_clear(port)
+    run_clear(port, as_json=json)
 
 
 @app.command(epilog=STATUS)
 def logs(
-    port: Annotated[int, typer.Argument(help="Data port, as `list` shows it.")],
+    port: OwnPort,
     lines: Annotated[
         int, typer.Option("--lines", "-n", min=0, metavar="N", help="The last N, to begin with.")
     ] = 20,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as it grows, until the viewer ends.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Print the end of a viewer's log."""
     from coverslip.viewers.cli.logs import run_logs
 
-    run_logs(port, lines, follow=follow)
+    if json and follow:
+        raise typer.BadParameter("--json is one object, and --follow has no end: leave out one")
+    run_logs(port, lines, follow=follow, as_json=json)
 
 
 @app.command(epilog=STATUS)
@@ -353,13 +307,14 @@ def stop(
     port: Annotated[int | None, typer.Argument(help="Data port, as `list` shows it.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every viewer of this user.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Kill at once, without asking.")] = False,
+    json: Json = False,
 ) -> None:
     """Stop a viewer: ask it, then terminate, then kill it. Never anything but a viewer."""
     from coverslip.viewers.cli.servers import run_stop
 
     if (port is None) != every:
         raise typer.BadParameter("give a port, or --all")
-    raise typer.Exit(0 if run_stop(port, force=force) else FAILED)
+    raise typer.Exit(0 if run_stop(port, force=force, as_json=json) else FAILED)
 
 
 @app.command(epilog=STATUS)

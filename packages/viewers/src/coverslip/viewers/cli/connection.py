@@ -37,6 +37,7 @@ def run_launch(
     port: int | None,
     title: str | None,
     allow_macros: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Start a viewer that outlives the command, and say how it is reached.
 
@@ -56,14 +57,28 @@ def run_launch(
             raise ConfigError(f"--allow-macros: {kind} runs no macros; Fiji does (--viewer fiji)")
         visualizer.allow_macros = True
     report.note(f"starting {kind} …")
-    visualizer.start_viewer(reuse=False)
+    with report.waiting(f"starting {kind} …"):
+        visualizer.start_viewer(reuse=False)
+    if as_json:
+        connection = visualizer.connection
+        report.print_json(
+            {
+                "kind": kind,
+                "port": visualizer.port,
+                "control_port": connection.endpoint.control_port,
+                "title": connection.title,
+                "pid": connection.pid,
+                "log": str(connection.log) if connection.log else None,
+            }
+        )
+        return
     report.note(
         f"{kind} on port {visualizer.port} is ready; `coverslip connection show "
         f"{visualizer.port}` prints how a pipeline elsewhere reaches it"
     )
 
 
-def run_show(port: int, *, at: str | None, file: Path | None) -> None:
+def run_show(port: int, *, at: str | None, file: Path | None, as_json: bool = False) -> None:
     """Print the line of the viewer on a port, or write it to a file of mode 0600.
 
     Parameters
@@ -87,14 +102,18 @@ def run_show(port: int, *, at: str | None, file: Path | None) -> None:
         _refuse_readable()
     endpoint, advice = _reached_at(connection, at)
     line = endpoint.to_url()
-    if file is None:
+    if file is None and not as_json:
         typer.echo(line)
-    else:
+    elif file is not None:
         # Made with that mode, not given it afterwards; never over a file that is there.
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as out:
             out.write(f"{line}\n")
         report.note(f"written to {file}, which only you can read")
+    if as_json:
+        # With --file the line stands there and nowhere else.
+        told = {"line": line} if file is None else {"file": str(file)}
+        report.print_json({"port": port, **told, "advice": advice})
     report.warn(
         "keep it to yourself",
         f"it holds the keys of {connection}: whoever has it may show planes there, "

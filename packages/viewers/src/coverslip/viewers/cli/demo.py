@@ -24,7 +24,14 @@ __all__ = ["run_demo"]
 TITLE = "coverslip demo"
 
 
-def run_demo(screenshot: Path | None, *, viewer: str = "napari", close: bool, rate: float) -> bool:
+def run_demo(
+    screenshot: Path | None,
+    *,
+    viewer: str = "napari",
+    close: bool,
+    rate: float,
+    as_json: bool = False,
+) -> bool:
     """Run the demo and return whether every plane was shown.
 
     Without a display it runs on one of its own, where it can only be looked at
@@ -49,7 +56,7 @@ def run_demo(screenshot: Path | None, *, viewer: str = "napari", close: bool, ra
         own = StreamingConfig() if close else None
         view = open_window(viewer, title=title, persistent=not close, config=own)
         try:
-            delivery, reasons = _watch(viewer, view.visualizer.port or 0, rate)
+            delivery, reasons = _watch(viewer, view.visualizer.port or 0, rate, as_json)
             taken = take_picture(view, screenshot)
         except KeyboardInterrupt:
             close = True
@@ -59,7 +66,18 @@ def run_demo(screenshot: Path | None, *, viewer: str = "napari", close: bool, ra
             stack.callback(view.stop if close else view.close)
         if screenshot is not None and taken:
             report.note(f"screenshot: {screenshot.resolve()}")
-        report.show_delivery(delivery, reasons)
+        if as_json:
+            report.print_json(
+                delivery._asdict()
+                | {
+                    "port": view.visualizer.port,
+                    "reasons": reasons,
+                    "screenshot": str(screenshot) if screenshot and taken else None,
+                    "stays_open": not close,
+                }
+            )
+        else:
+            report.show_delivery(delivery, reasons)
         if not close:
             say_how_long_it_stays(
                 view,
@@ -74,10 +92,10 @@ def _picture(viewer: str) -> Path:
     return Path("coverslip-demo.png" if viewer == "napari" else f"coverslip-demo-{viewer}.png")
 
 
-def _watch(viewer: str, port: int, rate: float) -> tuple[Delivery, dict[str, int]]:
+def _watch(viewer: str, port: int, rate: float, quiet: bool) -> tuple[Delivery, dict[str, int]]:
     """Draw a bar of the pipeline's progress; return its final counts and reasons."""
     delivery, reasons = Delivery(0, 0, 0, 0), {}
-    with report.bar(demo.count()) as progress:
+    with report.bar(demo.count(), quiet) as progress:
         (task,) = progress.task_ids
         for step in demo.run_pipeline(port, rate, viewer):
             description = f"waiting for {viewer}" if step.sent == demo.count() else "planes"

@@ -13,7 +13,7 @@ _COLORS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
 def run_doctor(*, as_json: bool) -> bool:
     """Print what every check finds; return whether none of them fails."""
     found: list[Finding] = []
-    with report.waiting("looking …"):
+    with report.waiting("looking …", quiet=as_json):
         for finding in examine():
             found.append(finding)
             if not as_json:

@@ -12,6 +12,7 @@ from typing import Final
 import typer
 
 from coverslip.transport import Connection, Identity, NoServer, find, is_alive
+from coverslip.viewers.cli import report
 
 __all__ = ["run_logs"]
 
@@ -22,7 +23,7 @@ _LARGEST: Final = 1 << 20
 """Bytes of a log that are looked at for its last lines."""
 
 
-def run_logs(port: int, lines: int, *, follow: bool) -> None:
+def run_logs(port: int, lines: int, *, follow: bool = False, as_json: bool = False) -> None:
     """Print the last lines of a viewer's log, and with `follow` what comes until it ends.
 
     Raises
@@ -37,8 +38,12 @@ def run_logs(port: int, lines: int, *, follow: bool) -> None:
         raise NoServer(f"{connection} has no log: what started it shows what it says")
     with Path(connection.log).open("rb") as log:
         log.seek(max(0, log.seek(0, os.SEEK_END) - _LARGEST))
-        for line in deque(log, maxlen=lines):
-            _print(line)
+        last = [line.decode(errors="replace") for line in deque(log, maxlen=lines)]
+        if as_json:
+            told = [line.rstrip("\r\n") for line in last]
+            report.print_json({"port": port, "log": str(connection.log), "lines": told})
+            return
+        typer.echo("".join(last), nl=False)
         if follow:
             _follow(connection, log)
 
@@ -51,9 +56,5 @@ def _follow(connection: Connection, log: BufferedReader) -> None:
         # Asked first: what it says at its end is printed too.
         running = is_alive(viewer)
         while line := log.readline():
-            _print(line)
+            typer.echo(line.decode(errors="replace"), nl=False)
         pause.wait(_LOOK_AGAIN)
-
-
-def _print(text: bytes) -> None:
-    typer.echo(text.decode(errors="replace"), nl=False)

@@ -56,9 +56,10 @@ def run_parse(
     as_json: bool,
 ) -> bool:
     """Print what would be sent, and return whether all of it could be."""
-    contents = collect(paths, parser, pattern, level)
-    unreadable = dict(contents.problems)
-    rows = list(_rows(contents, unreadable))
+    with report.waiting("reading names and metadata …", quiet=as_json):
+        contents = collect(paths, parser, pattern, level)
+        unreadable = dict(contents.problems)
+        rows = list(_rows(contents, unreadable))
     if as_json:
         report.print_json(_as_json(contents, rows, unreadable))
     else:
@@ -70,16 +71,15 @@ def run_parse(
 
 def _rows(contents: Contents, unreadable: dict[str, str]) -> Iterator[_Row]:
     """Yield a row for each file, and for each array of a store."""
-    with report.waiting("reading metadata …"):
-        for path, entries in groupby(contents.entries, key=lambda entry: entry.path):
-            row = _Row(str(path))
-            try:
-                for image in chain.from_iterable(entry.images() for entry in entries):
-                    row.add(image)
-            except UnreadableImage as error:
-                unreadable[str(path)] = str(error)
-            else:
-                yield row
+    for path, entries in groupby(contents.entries, key=lambda entry: entry.path):
+        row = _Row(str(path))
+        try:
+            for image in chain.from_iterable(entry.images() for entry in entries):
+                row.add(image)
+        except UnreadableImage as error:
+            unreadable[str(path)] = str(error)
+        else:
+            yield row
 
 
 def _as_json(contents: Contents, rows: list[_Row], unreadable: dict[str, str]) -> dict[str, Any]:

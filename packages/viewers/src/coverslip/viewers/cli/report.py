@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +16,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -36,13 +39,20 @@ __all__ = [
     "warn",
 ]
 
+EVERY = 5.0
+"""Seconds between two lines about long work where no bar can be drawn."""
+
 _out = Console()
 _err = Console(stderr=True)
 
 
 @contextmanager
 def bar(total: int, quiet: bool = False) -> Iterator[Progress]:
-    """Show a progress bar on standard error; the progress has one task, of `total` steps."""
+    """Show a progress bar on standard error; the progress has one task, of `total` steps.
+
+    Where standard error is no terminal it is a line every few seconds; `quiet` is neither.
+    """
+    drawn = not quiet and _err.is_terminal
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
@@ -50,11 +60,44 @@ def bar(total: int, quiet: bool = False) -> Iterator[Progress]:
         TaskProgressColumn(),
         TimeElapsedColumn(),
         console=_err,
-        disable=quiet,
+        disable=not drawn,
     )
     with progress:
         progress.add_task("", total=total)
-        yield progress
+        if drawn or quiet:
+            yield progress
+        else:
+            with _lines(lambda: _as_line(progress.tasks[0])):
+                yield progress
+
+
+def _as_line(task: Task) -> str:
+    total = "?" if task.total is None else f"{task.total:.0f}"
+    return f"{task.completed:.0f}/{total} {task.description}"
+
+
+@contextmanager
+def _lines(say: Callable[[], str]) -> Iterator[None]:
+    """Say how things stand every few seconds, if they have changed.
+
+    From a thread, since the work may be in a single long call; it ends with the block.
+    """
+    done = threading.Event()
+
+    def talk() -> None:
+        said = ""
+        while not done.wait(EVERY):
+            if (line := say()) != said:
+                note(line)
+                said = line
+
+    talker = threading.Thread(target=talk, name="coverslip progress", daemon=True)
+    talker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        talker.join()
 
 
 def note(text: str) -> None:
@@ -73,10 +116,17 @@ def warn(what: str, why: str) -> None:
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[None]:
-    """Turn a spinner on standard error, if that is a terminal."""
-    with _err.status(Text(text)):
+def waiting(text: str, quiet: bool = False) -> Iterator[None]:
+    """Turn a spinner on standard error; where that is no terminal, a line every few seconds."""
+    began = time.monotonic()
+    if quiet:
         yield
+    elif _err.is_terminal:
+        with _err.status(Text(text)):
+            yield
+    else:
+        with _lines(lambda: f"{text} ({time.monotonic() - began:.0f} s)"):
+            yield
 
 
 def print_json(value: Any) -> None:

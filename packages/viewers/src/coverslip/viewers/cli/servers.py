@@ -59,7 +59,7 @@ def run_list(*, as_json: bool) -> None:
         report.note("no viewer runs; `coverslip view PATH` or `connect()` starts one")
 
 
-def run_stop(port: int | None, *, force: bool) -> bool:
+def run_stop(port: int | None, *, force: bool, as_json: bool = False) -> bool:
     """Stop the viewer on a port, or every one; return whether all have ended.
 
     Raises
@@ -68,14 +68,27 @@ def run_stop(port: int | None, *, force: bool) -> bool:
         No viewer of this user is on that port.
     """
     connections = list_connections() if port is None else _on(port)
-    if not connections:
+    if not connections and not as_json:
         report.note("no viewer runs")
     names = ", ".join(map(_where, connections))
-    with report.waiting(f"stopping {names} …"), _pool(connections) as pool:
-        return all(list(pool.map(partial(_stop, force=force), connections)))
+    with report.waiting(f"stopping {names} …", quiet=as_json), _pool(connections) as pool:
+        reasons = list(pool.map(partial(_stop, force=force), connections))
+    left = [(one, why) for one, why in zip(connections, reasons, strict=True) if why]
+    if as_json:
+        ended = [one for one, why in zip(connections, reasons, strict=True) if not why]
+        report.print_json(
+            {
+                "stopped": [_named(one) for one in ended],
+                "not_stopped": [_named(one) | {"reason": why} for one, why in left],
+            }
+        )
+    else:
+        for one, why in left:
+            report.warn(f"{_where(one)} did not stop", why)
+    return not left
 
 
-def run_clear(port: int) -> None:
+def run_clear(port: int, *, as_json: bool = False) -> None:
     """Take away what the viewer on a port shows of ours.
 
     Raises
@@ -83,9 +96,12 @@ def run_clear(port: int) -> None:
     coverslip.transport.TransportError
         No viewer of this user is on that port, or it does not answer.
     """
-    for connection in _on(port):
+    connections = _on(port)
+    for connection in connections:
         request(connection.endpoint, Clear(), Done, timeout=ANSWER_TIMEOUT)
         report.note(f"cleared {_where(connection)}")
+    if as_json:
+        report.print_json({"cleared": [_named(one) for one in connections]})
 
 
 def _on(port: int) -> list[Connection]:
@@ -105,14 +121,19 @@ def _where(connection: Connection) -> str:
     return f"{connection.endpoint.kind} on port {connection.endpoint.port}"
 
 
-def _stop(connection: Connection, *, force: bool) -> bool:
+def _named(connection: Connection) -> dict[str, object]:
+    endpoint = connection.endpoint
+    return {"kind": endpoint.kind, "port": endpoint.port, "pid": connection.pid}
+
+
+def _stop(connection: Connection, *, force: bool) -> str:
+    """Stop a viewer; return why it is still there, or nothing."""
     try:
         stop_server(connection, timeout=STOP_TIMEOUT, force=force)
     except StopError as error:
-        report.warn(f"{_where(connection)} did not stop", in_one_line(error))
-        return False
+        return in_one_line(error)
     report.note(f"stopped {_where(connection)}")
-    return True
+    return ""
 
 
 def _row(state: ViewerState) -> Row:

@@ -42,7 +42,8 @@ def run_view(
 ) -> bool:
     """Send files and OME-Zarr, say what became of them, and return whether all were shown."""
     check_target(screenshot)
-    contents = collect(paths, parser, pattern, level)
+    with report.waiting("reading names …", quiet=as_json):
+        contents = collect(paths, parser, pattern, level)
     listing = contents.listing
     view = open_window(viewer, port=port, connection=connection)
     unreadable = dict(contents.problems)

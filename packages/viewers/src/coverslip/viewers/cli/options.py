@@ -1,0 +1,84 @@
+"""Options that several commands take, each with its words in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "FIJI_VARIABLE",
+    "Connection",
+    "Fiji",
+    "Json",
+    "Level",
+    "Names",
+    "OwnPort",
+    "Pattern",
+    "Port",
+    "Shot",
+    "ViewerKind",
+]
+
+FIJI_VARIABLE = "COVERSLIP_FIJI"
+"""The environment variable that chooses an ImageJ."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+OwnPort = Annotated[int, typer.Argument(metavar="PORT", help="Data port, as `list` shows it.")]
+Shot = Annotated[
+    Path | None,
+    typer.Option(
+        "--screenshot", metavar="FILE", dir_okay=False, help="Write the window's picture (PNG)."
+    ),
+]
+Names = Annotated[
+    str,
+    typer.Option(
+        "--parser",
+        metavar="NAME",
+        help="What reads well, site, channel, … from names and folders: auto, imagexpress, "
+        "metaxpress, opera_phenix, operetta, cv8000, ome, pattern, or a plugin's.",
+    ),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT", help="Names as a format string: '{well}_s{site:d}_w{channel:d}.tif'."
+    ),
+]
+Level = Annotated[
+    int | None,
+    typer.Option(min=0, help="Of OME-Zarr, the resolution: 0 is the finest, and the default."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(min=1, max=64535, help="The viewer's; one is started if it does not run."),
+]
+Connection = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LINE_OR_FILE",
+        envvar="COVERSLIP_CONNECTION",
+        # From the environment it would be shown as the default: no key belongs into --help.
+        show_default=False,
+        help="A viewer that runs on another machine: the line that `coverslip connection show` "
+        "prints there, or a file of mode 0600 that holds it. Others on this machine may see "
+        "what stands on a command line: a file is safer.",
+    ),
+]
+ViewerKind = Annotated[
+    str,
+    typer.Option(
+        "--viewer", metavar="NAME", help="What shows the planes: napari, fiji, or a plugin's."
+    ),
+]
+Fiji = Annotated[
+    str | None,
+    typer.Option(
+        "--fiji",
+        metavar="PATH_OR_ENDPOINT",
+        envvar=FIJI_VARIABLE,
+        help="With --viewer fiji: a Fiji or ImageJ folder, or a Maven endpoint.",
+    ),
+]
