@@ -34,6 +34,7 @@ def commands(code: str) -> Iterator[list[str]]:
     """Yield the words of each command, or of the one of ours that it starts (``ssh``)."""
     for line in code.replace("\\\n", " ").splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
         words: list[str] = []
         for word in [*lexer, ";"]:
             if not _ENDS.fullmatch(word):
@@ -68,6 +69,8 @@ def _of_coverslip(arguments: list[str]) -> str:
         while hasattr(command, "commands"):
             _, rest, _ = command.make_parser(context).parse_args(list(arguments))
             if not rest:
+                return ""
+            if rest[0].isupper():  # stands for any
                 return ""
             if rest[0] not in command.commands:
                 return f"there is no `coverslip {rest[0]}`"
