@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from coverslip.viewers.cli.app import app
 
-UsageError: type[Exception] = BadParameter.__mro__[1]
+UsageError: Any = BadParameter.__mro__[1]
 """Of the click that typer brings along, and does not export."""
 
 __all__ = ["commands", "complaint", "syntax_error"]

@@ -20,7 +20,8 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_the_picture_is_small_enough_to_be_kept() -> None:
-    picture = ROOT / "docs" / "images" / "demo.png"
+@pytest.mark.parametrize("name", ["demo", "listen", "manager", "notebook"])
+def test_a_picture_is_small_enough_to_be_kept(name: str) -> None:
+    picture = ROOT / "docs" / "images" / f"{name}.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert picture.stat().st_size < 500_000
+    assert picture.stat().st_size < 200_000

@@ -20,9 +20,9 @@ from docs.snippets import PYTHON, SHELL, find_blocks
 from markdown_it import MarkdownIt
 
 from coverslip.transport import Clear, Done, list_connections, request, stop
-from coverslip.viewers.kinds import visualizer_class
 from tests.conftest import RUNTIME_VARIABLE, free_pair
 from tests.system.commandlines import commands, complaint, syntax_error
+from tests.system.program import coverslip
 from tests.system.test_docs import ROOT
 from tests.viewers.contract.on_fiji import IMAGEJ
 from tests.waiting import DEADLINE
@@ -42,8 +42,14 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def runs(page: Path) -> bool:
-    return page not in RUN_BY_THE_BUILD and any(block.runs for block in find_blocks(page))
+def code_of(page: Path) -> str:
+    return "".join(block.before + block.what_is_run for block in find_blocks(page) if block.runs)
+
+
+def pages_to_run() -> list[Path]:
+    """Return the pages with code to run; one that stops what others use is the last."""
+    found = [page for page in PAGES if page not in RUN_BY_THE_BUILD and code_of(page)]
+    return sorted(found, key=lambda page: "coverslip stop" in code_of(page))
 
 
 # Rules ------------------------------------------------------------------------------------------
@@ -145,7 +151,9 @@ def prepare(kind: str, port: int) -> None:
         if connection.endpoint.port == port:
             request(connection.endpoint, Clear(), Done, timeout=DEADLINE)
             return
-    visualizer_class(kind)(port=port, persistent=True).start_viewer(timeout=PATIENCE)
+    # By a process of its own: this one would wait for the viewer's end in a thread.
+    started = coverslip("launch", "--viewer", kind, "--port", port)
+    assert started.returncode == 0, started.stderr
 
 
 @pytest.fixture
@@ -179,14 +187,13 @@ def run_page(page: Path, folder: Path, ports: dict[int, int]) -> subprocess.Comp
 
 @pytest.mark.gui
 @pytest.mark.allow_leak("processes", reason="viewers serve all pages, and end with the last")
-@pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=name)
+@pytest.mark.parametrize("page", pages_to_run(), ids=name)
 def test_it_runs_as_it_stands(page: Path, viewers: dict[str, int], desk: Path) -> None:
-    code = "".join(block.before + block.what_is_run for block in find_blocks(page) if block.runs)
     prepare("napari", viewers["napari"])
-    if "fiji" in code:
+    if "fiji" in code_of(page):
         prepare("fiji", viewers["fiji"])
     napari, fiji = viewers["napari"], viewers["fiji"]
-    ports = {5555: napari, 6555: napari + 1000, 5600: napari, 5556: fiji, 5700: free_pair()}
+    ports = {5555: napari, 6555: napari + 1000, 5600: napari, 5556: fiji}
     done = run_page(page, desk, ports)
     assert done.returncode == 0, done.stderr
     # A warning is an error; one in a thread, or at the end, is told here alone.

@@ -47,7 +47,7 @@ def test_it_runs_and_shows_what_it_says(
         if output.output_type == "execute_result"
     ]
     delivery, card, picture = shown
-    assert delivery["text/plain"] == "Delivery(sent=10, shown=10, dropped=0, failed=0)"
-    assert "<b>10</b> shown" in card["text/html"]
+    assert delivery["text/plain"] == "Delivery(sent=32, shown=32, dropped=0, failed=0)"
+    assert "<b>32</b> shown" in card["text/html"]
     assert "data:image/png;base64," in card["text/html"]
     assert picture["image/png"].startswith("iVBOR")
