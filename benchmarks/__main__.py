@@ -9,7 +9,7 @@ from rich.console import Console
 
 console = Console(width=110)
 
-PARTS = ("planes", "napari", "shapes", "fiji", "network")
+PARTS = ("planes", "napari", "shapes", "fiji", "network", "relay")
 
 
 def main(arguments: list[str]) -> int:
@@ -48,6 +48,10 @@ def main(arguments: list[str]) -> int:
         from benchmarks.network import network_table
 
         network_table(console, options.rounds)
+    if "relay" in parts:
+        from benchmarks.relay import relay_table
+
+        relay_table(console, options.rounds)
     if "memory" in parts:
         from benchmarks.memory import GIB, endless_table, flood_table
         from benchmarks.scratch_formats import formats_table

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["network_table"]
+__all__ = ["PLATE", "network_table", "planes_of"]
 
 RATE = "1gbit"
 LINK = 125e6
@@ -104,7 +104,7 @@ def _stream(line: str, what: str) -> None:
     from coverslip.viewers.stream import Image, Stream
 
     stream = Stream([RemoteVisualizer(Endpoint.from_url(line))], budget=BUDGET)
-    planes = _planes(what)
+    planes = planes_of(what)
 
     def send(seconds: float) -> tuple[int, int, float]:
         nbytes = count = 0
@@ -133,7 +133,8 @@ def _stream(line: str, what: str) -> None:
     stream.close(0)
 
 
-def _planes(what: str) -> Iterator[NDArray[Any]]:
+def planes_of(what: str) -> Iterator[NDArray[Any]]:
+    """Return planes without end: ``"noise"``, or a real plate's folder."""
     if what == "noise":
         chance = np.random.default_rng(1)
         found = [chance.integers(0, 1 << 16, (1024, 1024), np.uint16) for _ in range(8)]

@@ -102,7 +102,7 @@ def test_after_a_clear_each_layers_contrast_is_measured_exactly_anew(
 
     assert limits() == (0.0, 255.0)
     assert limits() is None
-    server.on_gui(server._clear)
+    server.on_gui(server.clear_own)
     server.tick()
     assert limits() == (0.0, 255.0)
     assert limits() is None

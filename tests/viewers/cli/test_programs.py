@@ -25,7 +25,7 @@ COMMANDS: dict[str, Any] = {}
 for _name, _command in get_command(app).commands.items():  # type: ignore[attr-defined]  # a group
     for _below, _each in getattr(_command, "commands", {"": _command}).items():
         COMMANDS[f"{_name} {_below}".strip()] = _each
-PRINTS_NOTHING = {"manager"}
+PRINTS_NOTHING = {"manager", "relay"}
 
 
 def options(command: Any) -> set[str]:

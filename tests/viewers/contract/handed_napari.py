@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from coverslip.transport import Done, Reply, Request
+from coverslip.transport import Answer, Done, Reply, Request
 from coverslip.viewers.napari.__main__ import main
 from coverslip.viewers.napari.server import NapariViewerServer
 
@@ -65,7 +65,7 @@ class Seen(Reply, frozen=True, kw_only=True):
 class HandedNapariServer(NapariViewerServer):
     """Does as it is told on the GUI thread, through napari's public ways."""
 
-    def handlers(self) -> dict[type[Request], Callable[[Any], Reply | Future[Reply]]]:
+    def handlers(self) -> Mapping[type[Request], Answer]:
         gestures: dict[type[Request], Callable[[Any, Any], Reply | None]] = {
             Scrub: _scrub,
             SetContrast: _set_contrast,

@@ -5,6 +5,7 @@ A viewer subclasses `ZMQServer`; a pipeline finds it (`find`, `list_connections`
 stops it (`stop`). What the messages mean is not known here: there is no image in this package.
 """
 
+from coverslip.transport.channel import Answered, Channel
 from coverslip.transport.client import ping, request
 from coverslip.transport.connection import (
     Connection,
@@ -44,6 +45,7 @@ from coverslip.transport.messages import (
     Counts,
     Detach,
     Done,
+    Enclosed,
     Failure,
     Flush,
     Message,
@@ -82,15 +84,18 @@ __all__ = [
     "SCHEME",
     "AddressError",
     "Answer",
+    "Answered",
     "Attach",
     "Attached",
     "Authenticator",
+    "Channel",
     "Clear",
     "Connection",
     "Counts",
     "Delivery",
     "Detach",
     "Done",
+    "Enclosed",
     "Endpoint",
     "Failure",
     "Flush",

@@ -48,6 +48,8 @@ class Bound:
         that names its holder.
     announce : callable
         Makes the connection file's content for the endpoint that was bound.
+    io_threads : int, default 1
+        Threads that its connections are spread over.
 
     Raises
     ------
@@ -63,10 +65,12 @@ class Bound:
         host: str,
         ports: Sequence[int],
         announce: Callable[[Endpoint], Connection],
+        *,
+        io_threads: int = 1,
     ) -> None:
         self.address = resolve(host)
         self._keys, self._client = KeyPair.new(), KeyPair.new()
-        self._context = open_context()
+        self._context = open_context(io_threads)
         # Reentrant: a signal's Python code may wake the loop while the same thread does.
         self._wake_lock = threading.RLock()
         self._wake_receiver, self._wake_sender = system_socket.socketpair()

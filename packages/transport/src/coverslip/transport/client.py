@@ -10,19 +10,27 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from coverslip.transport.endpoint import Endpoint
-from coverslip.transport.errors import NoServer, ProtocolError, RequestRefused, RequestTimeout
+from coverslip.transport.errors import (
+    NoServer,
+    NotListening,
+    ProtocolError,
+    RequestRefused,
+    RequestTimeout,
+    TransportError,
+)
 from coverslip.transport.messages import Failure, Ping, Pong, Reply, Request, decode_reply, encode
 from coverslip.transport.sockets import Socket, open_context, open_request
 
-__all__ = ["ping", "request"]
+__all__ = ["BAD_HANDSHAKE", "ended", "ping", "request"]
 
 R = TypeVar("R", bound=Reply)
 
-_BAD_HANDSHAKE: Final = (
+BAD_HANDSHAKE: Final = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
+"""What a monitor is to tell of a server that does not let this key in."""
 
 
 def request(endpoint: Endpoint, message: Request, reply_type: type[R], *, timeout: float) -> R:
@@ -59,7 +67,7 @@ def request(endpoint: Endpoint, message: Request, reply_type: type[R], *, timeou
     try:
         socket = open_request(context, endpoint)
         # CONNECT_RETRIED: the connection was refused, and ZeroMQ would try until the deadline.
-        monitor = socket.get_monitor_socket(zmq.EVENT_CONNECT_RETRIED | _BAD_HANDSHAKE)
+        monitor = socket.get_monitor_socket(zmq.EVENT_CONNECT_RETRIED | BAD_HANDSHAKE)
         monitor.linger = 0
         socket.connect(endpoint.control_address)
         socket.send(encode(message))
@@ -77,6 +85,21 @@ def request(endpoint: Endpoint, message: Request, reply_type: type[R], *, timeou
 def ping(endpoint: Endpoint, timeout: float = 1.0) -> Pong:
     """Ask a server who it is and how it is. Raises as `request`."""
     return request(endpoint, Ping(), Pong, timeout=timeout)
+
+
+def ended(monitor: Socket, endpoint: Endpoint) -> TransportError:
+    """Return what the event that a connection's monitor has tells of its end."""
+    where = f"{endpoint.kind} at {endpoint.control_address}"
+    event = recv_monitor_message(monitor)["event"]
+    if event == zmq.EVENT_CONNECT_RETRIED:
+        return NoServer(f"nobody listens: tried {where}; it has ended, or starts on another port")
+    if event & BAD_HANDSHAKE:
+        return ProtocolError(
+            f"{where} refused the handshake: the key is not its client's, or another program "
+            "has the port; read the connection file or the coverslip:// line again",
+            code="protocol",
+        )
+    return NotListening(f"the connection to {where} has ended: it was closed, froze or was cut off")
 
 
 def _receive(
@@ -99,16 +122,7 @@ def _receive(
                 raise ProtocolError(f"{where} answered {len(frames)} frames, expected one")
             return frames[0]
         if monitor in ready:
-            event = recv_monitor_message(monitor)["event"]
-            if event == zmq.EVENT_CONNECT_RETRIED:
-                raise NoServer(
-                    f"nobody listens: tried {where}; it has ended, or starts on another port"
-                )
-            raise ProtocolError(
-                f"{where} refused the handshake: the key is not its client's, or another program "
-                "has the port; read the connection file or the coverslip:// line again",
-                code="protocol",
-            )
+            raise ended(monitor, endpoint)
     raise RequestTimeout(
         f"no answer to {type(message).__name__} from {where} within {timeout:g} s: "
         "it is frozen, busy, out of reach, or holds other keys"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import count as counter
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -16,7 +16,14 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import zmq
 
 from coverslip.transport.errors import ProtocolError, Refused
-from coverslip.transport.messages import Failure, Reply, Request, decode_request, encode
+from coverslip.transport.messages import (
+    Enclosed,
+    Failure,
+    Reply,
+    Request,
+    decode_request,
+    encode,
+)
 from coverslip.transport.sockets import Socket
 
 __all__ = ["Answer", "Dispatch"]
@@ -26,7 +33,7 @@ logger = logging.getLogger(__name__)
 _MOST_ENVELOPE: Final = 16
 _MOST_OPEN: Final = 4096
 
-Answer: TypeAlias = "Callable[[Any], Reply | Future[Reply]]"
+Answer: TypeAlias = "Callable[[Any], Reply | Enclosed | Future[Any]]"
 """What answers one type of request: with a reply, or with a future of one."""
 
 
@@ -62,7 +69,7 @@ class Dispatch:
         self._wake = wake
         self._ticket = counter()
         self._open: dict[int, _Open] = {}
-        self._ended: deque[tuple[int, Future[Reply]]] = deque()
+        self._ended: deque[tuple[int, Future[Any]]] = deque()
 
     def answer(self, most: int) -> tuple[int, list[Request]]:
         """Take in up to `most` requests without waiting; answer each, now or later.
@@ -127,15 +134,18 @@ class Dispatch:
         self,
         envelope: list[bytes],
         request: Request,
-        result: Callable[[], Reply | Future[Reply]],
+        result: Callable[[], Reply | Enclosed | Future[Any]],
     ) -> bool:
         """Send what `result` returns, or a Failure; True for a reply that is no Failure."""
         name = type(request).__name__
         try:
             reply = result()
+            frames: Sequence[bytes | memoryview] = ()
             if isinstance(reply, Future):
                 self._await(envelope, request, reply)
                 return False
+            if isinstance(reply, Enclosed):
+                reply, frames = reply
             data = encode(_checked(reply))
         except Refused as error:
             self.refused += 1
@@ -147,17 +157,17 @@ class Dispatch:
             text = f"{name}: {type(error).__name__}: {error}"
             self._send(envelope, Failure(code="error", message=text))
             return False
-        self._send(envelope, data)
+        self._send(envelope, data, frames)
         return not isinstance(reply, Failure)
 
-    def _await(self, envelope: list[bytes], request: Request, future: Future[Reply]) -> None:
+    def _await(self, envelope: list[bytes], request: Request, future: Future[Any]) -> None:
         ticket = next(self._ticket)
         self._open[ticket] = _Open(envelope, request)
         if len(self._open) > _MOST_OPEN:
             # Whoever asked first has most likely given up: a client's deadline is not known here.
             self._fail_oldest("too-many", f"{_MOST_OPEN} later requests wait")
 
-        def ended(future: Future[Reply]) -> None:
+        def ended(future: Future[Any]) -> None:
             self._ended.append((ticket, future))
             self._wake()
 
@@ -167,10 +177,15 @@ class Dispatch:
         envelope, request = self._open.pop(next(iter(self._open)))
         self._send(envelope, Failure(code=code, message=f"{type(request).__name__}: {why}"))
 
-    def _send(self, envelope: list[bytes], reply: Reply | bytes) -> None:
+    def _send(
+        self,
+        envelope: list[bytes],
+        reply: Reply | bytes,
+        frames: Sequence[bytes | memoryview] = (),
+    ) -> None:
         data = reply if isinstance(reply, bytes) else encode(reply)
         try:
-            self.socket.send_multipart([*envelope, data], zmq.NOBLOCK)
+            self.socket.send_multipart([*envelope, data, *frames], zmq.NOBLOCK, copy=not frames)
         except zmq.ZMQError as error:
             logger.debug("a client left before its answer: %s", error)
 

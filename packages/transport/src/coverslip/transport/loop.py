@@ -12,7 +12,9 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -68,6 +70,7 @@ class Loop(ABC):
         self._gone = threading.Event()
         self._bound: Bound | None = None
         self._dispatch: Dispatch | None = None
+        self._handed: deque[Callable[[], None]] = deque()
 
     # What a subclass gives.
 
@@ -138,6 +141,14 @@ class Loop(ABC):
         """Make the loop look again. Never blocks; safe in a signal's Python code."""
         if self._bound is not None:
             self._bound.wake()
+
+    def hand_in(self, take: Callable[[], None]) -> None:
+        """Have the loop's thread call `take` as it would `handle_data`, once data may be taken.
+
+        For data that come another way than by the data socket. Never blocks; from any thread.
+        """
+        self._handed.append(take)
+        self.wake()
 
     def request_stop(self) -> None:
         """Ask the loop to end. Never blocks; safe in a signal's Python code."""
@@ -277,7 +288,8 @@ class Loop(ABC):
         accepts = self.accepts_data()
         if timeout < 0:
             timeout = _HOUSEKEEPING if accepts else _HELD_BACK
-        ready = bound.wait(0 if self._stop else timeout, data=accepts)
+        at_once = self._stop or (accepts and self._handed)
+        ready = bound.wait(0 if at_once else timeout, data=accepts)
         served = bound.authenticator.answer() if ready.peers else 0
         done = dispatch.answer_late()
         served += len(done)
@@ -287,6 +299,10 @@ class Loop(ABC):
             done += answered
         if ready.data:
             served += self._take_data(bound)
+        enough = time.monotonic() + _BURST_SECONDS
+        while self._handed and self.accepts_data() and time.monotonic() < enough:
+            served += 1
+            self._guard(self._handed.popleft())
         if any(isinstance(request, Shutdown) for request in done):
             self._stop = True
         if self._stop:
@@ -308,18 +324,19 @@ class Loop(ABC):
         count = 0
         while (frames := receive_message(bound.data)) is not None:
             count += 1
-            try:
-                self.handle_data(frames)
-            except Refused as error:
-                self._count_refused(f"refused a data message: {error}")
-            except Exception as error:
-                logger.debug("a data message failed", exc_info=True)
-                self._count_refused(
-                    f"a data message failed: {type(error).__name__}: {error}", error
-                )
+            self._guard(partial(self.handle_data, frames))
             if time.monotonic() > enough or not self.accepts_data():
                 break
         return count
+
+    def _guard(self, take: Callable[[], None]) -> None:
+        try:
+            take()
+        except Refused as error:
+            self._count_refused(f"refused a data message: {error}")
+        except Exception as error:
+            logger.debug("a data message failed", exc_info=True)
+            self._count_refused(f"a data message failed: {type(error).__name__}: {error}", error)
 
     def _count_refused(self, text: str, error: Exception | None = None) -> None:
         self._refused += 1

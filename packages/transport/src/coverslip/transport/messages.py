@@ -7,9 +7,9 @@ is imported or evaluated: bytes become one of the known structs, or a `ProtocolE
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, Union, cast
 
 import msgspec
 
@@ -23,6 +23,7 @@ __all__ = [
     "Counts",
     "Detach",
     "Done",
+    "Enclosed",
     "Failure",
     "Flush",
     "Message",
@@ -64,6 +65,14 @@ class Request(Message, frozen=True, kw_only=True):
 
 class Reply(Message, frozen=True, kw_only=True):
     """Base of what a server answers."""
+
+
+class Enclosed(NamedTuple):
+    """A reply and the frames that travel behind it, as they are: for who asks by a `Channel`."""
+
+    reply: Reply
+    frames: Sequence[bytes | memoryview]
+    """Memory that nobody writes to any more: it is not copied."""
 
 
 class Ping(Request, frozen=True, kw_only=True):

@@ -82,6 +82,8 @@ class ZMQServer(Loop):
         What the server is; names its connection file. Set by the subclass.
     default_port : int
         Where the search for a free pair begins. Set by the subclass.
+    io_threads : int
+        Threads that its connections are spread over; one does for a viewer. Set by the subclass.
     capabilities : tuple of str
         What it can do besides, in its own words, for `Pong`.
     ledgers : dict of str to Ledger
@@ -92,6 +94,7 @@ class ZMQServer(Loop):
 
     kind: ClassVar[str]
     default_port: ClassVar[int]
+    io_threads: ClassVar[int] = 1
     capabilities: tuple[str, ...] = ()
 
     def __init__(
@@ -203,7 +206,13 @@ class ZMQServer(Loop):
         if identity is None:
             raise TransportError("the system does not tell when this process started")
         ports = candidates(self._port, self.default_port)
-        bound = Bound(self.kind, self._host, ports, lambda found: self._announce(found, identity))
+        bound = Bound(
+            self.kind,
+            self._host,
+            ports,
+            lambda found: self._announce(found, identity),
+            io_threads=self.io_threads,
+        )
         endpoint = bound.connection.endpoint
         where = f"{bound.address}, ports {endpoint.port} and {endpoint.control_port}"
         logger.info("%s serves on %s", bound.connection, where)

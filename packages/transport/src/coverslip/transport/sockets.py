@@ -20,6 +20,7 @@ __all__ = [
     "Context",
     "Socket",
     "open_context",
+    "open_channel",
     "open_control",
     "open_data",
     "open_publisher",
@@ -63,9 +64,12 @@ _LARGEST_FRAME: Final = 2 << 30
 _CONTROL_LINGER: Final = 250
 
 
-def open_context() -> Context:
-    """Return a context of one's own: nobody else's ZAP, linger or fork reaches it."""
-    context = zmq.Context(io_threads=1)
+def open_context(io_threads: int = 1) -> Context:
+    """Return a context of one's own: nobody else's ZAP, linger or fork reaches it.
+
+    A connection belongs to one of its threads, which encrypts and decrypts what it carries.
+    """
+    context = zmq.Context(io_threads=io_threads)
     # IPv6 addresses too; IPv4 ones go on working.
     context.setsockopt(zmq.IPV6, 1)
     context.setsockopt(zmq.LINGER, 0)
@@ -123,6 +127,17 @@ def open_request(context: Context, endpoint: Endpoint) -> Socket:
     """Return a REQ for one request, not connected yet, so that it can be monitored first."""
     socket = _client(context.socket(zmq.REQ), endpoint)
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REPLY)
+    return socket
+
+
+def open_channel(context: Context, endpoint: Endpoint) -> Socket:
+    """Return a DEALER for many requests, not connected yet, so that it can be monitored first."""
+    socket = _client(context.socket(zmq.DEALER), endpoint)
+    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REPLY)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 5 * HEARTBEAT_INTERVAL)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_TIMEOUT)
+    # Whoever has it begins anew, and knows that a request or an answer may have been lost.
+    socket.setsockopt(zmq.RECONNECT_IVL, -1)
     return socket
 
 

@@ -24,6 +24,7 @@ GROUP = "coverslip.viewers"
 _OURS = {
     "napari": "coverslip.viewers.napari:NapariStreamVisualizer",
     "fiji": "coverslip.viewers.fiji:FijiStreamVisualizer",
+    "relay": "coverslip.viewers.relay:RelayVisualizer",
 }
 
 

@@ -16,6 +16,7 @@ from coverslip.transport import Reply, Request
 
 __all__ = [
     "DescribeLayers",
+    "Follow",
     "LayerInfo",
     "Layers",
     "MacroResult",
@@ -95,6 +96,22 @@ class Layers(Reply, frozen=True, kw_only=True):
 
 class RaiseWindow(Request, frozen=True, kw_only=True):
     """Bring the viewer's window to the front; answered with `Done`."""
+
+
+class Follow(Request, frozen=True, kw_only=True):
+    """Show what a relay has and what comes to it; answered with `Done`, at once.
+
+    Parameters
+    ----------
+    line : str
+        The relay's ``coverslip://`` line, as the viewer reaches it. Another line of the same relay
+        changes nothing.
+    newest : bool
+        Of what the relay has already, the newest first.
+    """
+
+    line: Annotated[str, msgspec.Meta(max_length=4096)]
+    newest: bool = False
 
 
 class RunMacro(Request, frozen=True, kw_only=True):

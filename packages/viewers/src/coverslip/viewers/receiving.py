@@ -51,6 +51,7 @@ from coverslip.transport import (
     Attached,
     Detach,
     Identity,
+    Ledger,
     Refused,
     Usage,
     ZMQServer,
@@ -156,6 +157,14 @@ class ReceivingServer(ZMQServer):
         codecs = [CODEC] if can_compress() else []
         return msgspec.structs.replace(attached, transfer=transfer, reason=reason, codecs=codecs)
 
+    def open_account(self, request: Attach) -> Ledger:
+        """Open the account of a stream that comes another way than by the data socket, inline.
+
+        Server thread. Raises as `attach`.
+        """
+        super().attach(request)
+        return self.ledger(request.stream)
+
     def detach(self, request: Detach) -> None:
         """Let go of the stream's arena."""
         self._forget(request.stream)
@@ -198,6 +207,10 @@ class ReceivingServer(ZMQServer):
             batch = decode(frames)
         except InvalidMessage as error:
             raise Refused(str(error)) from None
+        self.take_in(batch, frames)
+
+    def take_in(self, batch: Batch, frames: list[memoryview]) -> None:
+        """Do as `handle_data`, with a message that was decoded already; server thread."""
         source = self._sources.get(batch.stream)
         ledger = self.ledgers.get(batch.stream)
         if ledger is None:

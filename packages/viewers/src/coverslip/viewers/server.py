@@ -16,15 +16,27 @@ import logging
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from coverslip.transport import Clear, Done, Picture, Refused, Reply, Request, Screenshot
+from coverslip.transport import (
+    AddressError,
+    Answer,
+    Clear,
+    Done,
+    Endpoint,
+    Picture,
+    Refused,
+    Reply,
+    Request,
+    Screenshot,
+)
+from coverslip.viewers.following import Follower
 from coverslip.viewers.inbox import Arrival
 from coverslip.viewers.layering import MAX_LAYERS
 from coverslip.viewers.memory import Entry, HeldPlane
-from coverslip.viewers.messages import DescribeLayers, Layers, RaiseWindow, RunMacro
+from coverslip.viewers.messages import DescribeLayers, Follow, Layers, RaiseWindow, RunMacro
 from coverslip.viewers.receiving import ReceivingServer
 from coverslip.viewers.snapshot import LayerSnapshot
 
@@ -33,6 +45,8 @@ __all__ = ["Arrival", "ViewerServer"]
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_MOST_FOLLOWED: Final = 16
 
 
 class ViewerServer(ReceivingServer):
@@ -57,20 +71,22 @@ class ViewerServer(ReceivingServer):
         super().__init__(**options)
         self.max_layers = max_layers
         self._calls: deque[Callable[[], None]] = deque()
+        self._followers: dict[str, Follower] = {}
         # Checksums of a full viewer take seconds: neither thread may wait for them.
         self._clerk = ThreadPoolExecutor(1, thread_name_prefix="coverslip-clerk")
 
     # ---- server thread ----------------------------------------------------------------
 
-    def handlers(self) -> dict[type[Request], Callable[[Any], Reply | Future[Reply]]]:
+    def handlers(self) -> Mapping[type[Request], Answer]:
         """Return what this server answers, by request type."""
         return {
             **super().handlers(),
-            Clear: lambda _: self.on_gui(self._clear),
+            Clear: lambda _: self.on_gui(self.clear_own),
             Screenshot: lambda _: self.on_gui(lambda: Picture(png=self.take_screenshot())),
             DescribeLayers: self._describe,
             RaiseWindow: lambda _: self.on_gui(self._raise),
             RunMacro: self.run_macro,
+            Follow: self._follow,
         }
 
     # ---- any thread -------------------------------------------------------------------
@@ -180,7 +196,20 @@ class ViewerServer(ReceivingServer):
         """Run a macro; `Refused` by viewers that run none."""
         raise Refused(f"{self.kind} runs no macros")
 
-    def _clear(self) -> Done:
+    def _follow(self, request: Follow) -> Done:
+        try:
+            endpoint = Endpoint.from_url(request.line)
+        except AddressError as error:
+            raise Refused(str(error)) from None
+        if endpoint.server_key not in self._followers:
+            if len(self._followers) >= _MOST_FOLLOWED:
+                raise Refused(f"it follows {_MOST_FOLLOWED} relays already")
+            follower = Follower(self, endpoint, newest=request.newest)
+            self._followers[endpoint.server_key] = follower
+        return Done()
+
+    def clear_own(self) -> Done:
+        """Take away every layer of ours, and know none of them any more; GUI thread."""
         self.clear_layers()
         self.layers_gone.set()
         return Done()
@@ -214,5 +243,7 @@ class ViewerServer(ReceivingServer):
 
     def close(self) -> None:
         """Stop receiving, and let go of everything. Idempotent."""
+        for follower in list(self._followers.values()):
+            follower.close()
         super().close()
         self._clerk.shutdown(wait=True, cancel_futures=True)

@@ -26,6 +26,7 @@ from coverslip.viewers.cli.options import (
     Shot,
     ViewerKind,
 )
+from coverslip.viewers.cli.relay import audience, follow, relay
 from coverslip.viewers.cli.words import in_one_line
 from coverslip.viewers.errors import NotInstalled, PipelineFailed, ViewerError
 
@@ -51,6 +52,9 @@ app = typer.Typer(
     epilog=STATUS,
 )
 
+
+for _command in (relay, follow, audience):
+    app.command(epilog=STATUS)(_command)
 
 connections = typer.Typer(no_args_is_help=True, help="How pipelines elsewhere reach a viewer.")
 app.add_typer(connections, name="connection")

@@ -5,8 +5,9 @@ It is the viewers' and not the payload's, since what stays in memory follows fro
 
 from coverslip.viewers.memory.budget import default_budget, parse_size, size_argument
 from coverslip.viewers.memory.keeper import Memory
+from coverslip.viewers.memory.nameless import scratch_folder
 from coverslip.viewers.memory.plane import Entry, HeldPlane
-from coverslip.viewers.memory.scratch import Scratch, scratch_folder
+from coverslip.viewers.memory.scratch import Scratch
 
 __all__ = [
     "Entry",

@@ -19,8 +19,9 @@ from coverslip.viewers.bursts import Burst
 from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.memory.books import Books
 from coverslip.viewers.memory.budget import default_budget, resident_bytes
+from coverslip.viewers.memory.nameless import Region
 from coverslip.viewers.memory.plane import Entry, HeldPlane, entries_within
-from coverslip.viewers.memory.scratch import Region, Scratch
+from coverslip.viewers.memory.scratch import Scratch
 from coverslip.viewers.words import format_size
 
 __all__ = ["Memory"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from coverslip.viewers.memory.scratch import Region
+from coverslip.viewers.memory.nameless import Region
 
 if TYPE_CHECKING:
     from coverslip.viewers.memory.keeper import Memory

@@ -64,7 +64,7 @@ class NapariServer(ViewerServer):
 
     def clear(self) -> None:
         """Take away every layer of ours, as a client's `Clear` does."""
-        self._clear()
+        self.clear_own()
 
     def insert(self, arrival: Arrival) -> None:
         """Put one plane into its layer."""

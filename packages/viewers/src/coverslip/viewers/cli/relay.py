@@ -1,0 +1,130 @@
+"""``coverslip relay``, ``follow`` and ``audience``: a relay, its viewers here, all its viewers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from coverslip.viewers.cli.options import Json, Port, ViewerKind
+
+__all__ = ["audience", "follow", "relay"]
+
+PING_TIMEOUT = 5.0
+
+Which = Annotated[
+    str,
+    typer.Argument(
+        metavar="LINE_OR_FILE_OR_PORT",
+        help="The relay's: the line that `coverslip connection show` prints where it runs, a file "
+        "of mode 0600 that holds it, or the port of one on this machine.",
+    ),
+]
+
+
+def _size(text: str) -> int:
+    from coverslip.viewers.memory.budget import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def relay(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=64535, help="Data port; the next is 1000 above.")
+    ] = None,
+    bind: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Of this machine, for pipelines and viewers elsewhere."
+        ),
+    ] = "127.0.0.1",
+    title: Annotated[str | None, typer.Option(help="What it is called in lists.")] = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIZE",
+            parser=_size,
+            help="What planes may take, such as 2GiB; the rest on disk.",
+        ),
+    ] = None,
+    disk: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIZE", parser=_size, help="On disk, such as 100GiB; then the oldest go."
+        ),
+    ] = None,
+) -> None:
+    """Run a relay until Ctrl-C: pipelines show on it, viewers fetch from it when they are there."""
+    from coverslip.viewers.relay.process import run_relay
+
+    raise typer.Exit(run_relay(port=port, host=bind, title=title, memory=memory, disk=disk))
+
+
+def follow(
+    which: Which,
+    viewer: ViewerKind = "napari",
+    port: Port = None,
+    newest: Annotated[
+        bool,
+        typer.Option("--newest-first", help="Of what the relay has already, the newest first."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Have a viewer here show what a relay has, and what comes to it, until the viewer ends."""
+    from coverslip.transport import Done, find, ping, request
+    from coverslip.viewers.cli import report
+    from coverslip.viewers.errors import ConfigError
+    from coverslip.viewers.kinds import visualizer_class
+    from coverslip.viewers.messages import Follow
+    from coverslip.viewers.remote import read_line
+
+    endpoint = find("relay", int(which)).endpoint if which.isdecimal() else read_line(which)
+    pong = ping(endpoint, PING_TIMEOUT)
+    if "relay" not in pong.capabilities:
+        raise ConfigError(
+            f"what answers there is a {pong.kind} viewer: name a relay's line or port"
+        )
+    visualizer = visualizer_class(viewer)(port=port, persistent=True)
+    report.note(f"finding or starting {viewer} …")
+    visualizer.start_viewer()
+    message = Follow(line=endpoint.to_url(), newest=newest)
+    request(visualizer.endpoint, message, Done, timeout=PING_TIMEOUT)
+    report.note(f"{viewer} on port {visualizer.port} follows the relay on {endpoint.host}")
+    if json:
+        followed = {"host": endpoint.host, "port": endpoint.port}
+        report.print_json({"viewer": viewer, "port": visualizer.port, "relay": followed})
+
+
+def audience(which: Which, json: Json = False) -> None:
+    """List the viewers that a relay serves: what each was sent, showed, and has still to get."""
+    import msgspec
+
+    from coverslip.transport import find, request
+    from coverslip.viewers.cli import report
+    from coverslip.viewers.relay.messages import Audience, ListAudience
+    from coverslip.viewers.remote import read_line
+
+    endpoint = find("relay", int(which)).endpoint if which.isdecimal() else read_line(which)
+    found = request(endpoint, ListAudience(), Audience, timeout=PING_TIMEOUT).viewers
+    if json:
+        report.print_json({"viewers": [msgspec.to_builtins(one) for one in found]})
+    elif found:
+        columns = ("viewer", "here", "sent", "shown", "waiting", "replaced", "missed")
+        rows = [
+            (
+                one.title,
+                "yes" if one.here else "no",
+                one.sent,
+                None if one.counts is None else one.counts.shown,
+                one.waiting,
+                one.replaced,
+                one.missed,
+            )
+            for one in found
+        ]
+        report.print_table("viewers", columns, rows)
+    else:
+        report.note("no viewer has come; `coverslip follow` has one here do so")

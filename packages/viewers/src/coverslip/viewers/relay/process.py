@@ -1,0 +1,58 @@
+"""A relay's process, from its options to its exit status."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from coverslip.transport import TransportError
+from coverslip.viewers.ending import end_with_parent, stop_on_signals
+from coverslip.viewers.memory.budget import default_budget
+from coverslip.viewers.relay.server import RelayServer
+
+__all__ = ["run_relay"]
+
+
+def run_relay(
+    *,
+    port: int | None = None,
+    host: str = "127.0.0.1",
+    title: str | None = None,
+    memory: int | None = None,
+    disk: int | None = None,
+    launch_id: str = "",
+    log: str | None = None,
+) -> int:
+    """Run a relay until it is stopped, or until the process that launched it has died.
+
+    Parameters
+    ----------
+    port, host, title, launch_id, log
+        See `coverslip.transport.ZMQServer`.
+    memory : int, optional
+        Bytes; by default 4 GiB, or half of what is free.
+    disk : int, optional
+        Bytes; by default as many as leave some of the disk to others.
+
+    Returns
+    -------
+    int
+        Exit status: 0 after a stop, 1 when it could not start; then the reason is one line on
+        standard error.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("coverslip").setLevel(logging.INFO)
+    budget = default_budget() if memory is None else memory
+    relay = RelayServer(
+        memory=budget, disk=disk, port=port, host=host, title=title, launch_id=launch_id, log=log
+    )
+    try:
+        stop_on_signals(relay)
+        end_with_parent(relay)
+        relay.serve_forever()
+    except TransportError as error:
+        sys.stderr.write(f"coverslip relay: {error}\n")
+        return 1
+    finally:
+        relay.close()
+    return 0

@@ -1,0 +1,140 @@
+"""A relay between pipelines and viewers that come late, go, come back, or are slow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coverslip.transport import Ledger
+from tests.viewers.headless import HeadlessServer
+from tests.viewers.relay.conftest import (
+    Relay,
+    Viewer,
+    audience,
+    crc32,
+    follow,
+    held,
+    numbered,
+    producer,
+)
+from tests.waiting import DEADLINE, eventually
+
+
+def shows(server: HeadlessServer, expected: dict[int, int]) -> None:
+    eventually(lambda: len(held(server)) == len(expected), "all are shown")
+    assert held(server) == expected
+
+
+def checksums(*numbers: int) -> dict[int, int]:
+    return {number: crc32(numbered(number)) for number in numbers}
+
+
+def account(server: HeadlessServer) -> Ledger:
+    (ledger,) = server.ledgers.values()
+    return ledger
+
+
+def test_two_pipelines_two_viewers_and_one_that_comes_late(relay: Relay, viewer: Viewer) -> None:
+    server = relay()
+    early = viewer(server)
+    with producer(server) as one, producer(server) as other:
+        for number in range(40):
+            (one, other)[number % 2].show(numbered(number), z_index=number)
+        # To its pipeline a plane is shown once the relay has it.
+        assert one.flush(DEADLINE) == (20, 20, 0, 0)
+        assert other.flush(DEADLINE) == (20, 20, 0, 0)
+    everything = checksums(*range(40))
+    shows(early, everything)
+    late = viewer(server)
+    shows(late, everything)
+    for each in (early, late):
+        counts = account(each).counts()
+        assert (counts.next - counts.first, counts.shown, counts.pending) == (40, 40, 0)
+    eventually(
+        lambda: (
+            [one.counts is not None and one.counts.shown for one in audience(server)] == [40, 40]
+        ),
+        "the relay knows",
+    )
+    assert [(one.sent, one.waiting, one.missed) for one in audience(server)] == [(40, 0, 0)] * 2
+
+
+def test_a_slow_viewer_holds_nobody_up(relay: Relay, viewer: Viewer) -> None:
+    server = relay()
+    fast, slow = viewer(server), viewer(server, slow=0.03)
+    with producer(server) as view:
+        for number in range(60):
+            view.show(numbered(number), z_index=number)
+        assert view.flush(DEADLINE) == (60, 60, 0, 0)
+        shows(fast, checksums(*range(60)))
+        assert len(held(slow)) < 60
+    eventually(lambda: account(slow).counts().shown == 60, "in the end it has them all")
+    assert held(slow) == checksums(*range(60))
+
+
+def test_a_viewer_is_cleared_with_the_relay(relay: Relay, viewer: Viewer) -> None:
+    server = relay()
+    one = viewer(server)
+    with producer(server) as view:
+        for number in range(10):
+            view.show(numbered(number), z_index=number)
+        view.flush(DEADLINE)
+        shows(one, checksums(*range(10)))
+        view.clear()
+        view.show(numbered(11), z_index=11)
+        view.flush(DEADLINE)
+        shows(one, checksums(11))
+    assert account(one).counts().shown == 11
+
+
+def test_asked_twice_to_follow_it_follows_once(relay: Relay, viewer: Viewer) -> None:
+    server = relay()
+    one = viewer(server)
+    follow(one, server.connection.endpoint)
+    with producer(server) as view:
+        view.show(numbered(3), z_index=3)
+        view.flush(DEADLINE)
+    shows(one, checksums(3))
+    assert len(audience(server)) == 1
+
+
+def test_what_the_relay_let_go_of_is_dropped_in_the_viewer(
+    relay: Relay, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = relay(memory=1 << 20, disk=1 << 20)
+    busy = viewer(server)
+    with producer(server) as view, monkeypatch.context() as patch:
+        patch.setattr(busy, "accepts_data", lambda: False)
+        for number in range(200):
+            view.show(numbered(number), z_index=number)
+        assert view.flush(DEADLINE) == (200, 200, 0, 0)
+    busy.wake()
+    eventually(lambda: busy.ledgers, "it takes planes in")
+    eventually(lambda: account(busy).counts().next == 200, "it came to the last")
+    eventually(lambda: account(busy).counts().pending == 0, "all have ended")
+    counts = account(busy).counts()
+    assert counts.shown + counts.dropped == 200
+    assert 0 < counts.dropped <= server.usage().dropped
+    assert counts.reasons == {"the relay had no room for it any more": counts.dropped}
+    assert len(held(busy)) == counts.shown
+
+
+def test_a_real_plate_goes_through_it(relay: Relay, viewer: Viewer, plates: Path) -> None:
+    import tifffile
+
+    server = relay()
+    one = viewer(server)
+    paths = sorted(
+        path
+        for path in (plates / "imagexpress-2wells-4channels").rglob("*.tif")
+        if "thumb" not in path.name.lower()
+    )[:8]
+    expected = {}
+    with producer(server) as view:
+        for number, path in enumerate(paths):
+            pixels = tifffile.imread(path)
+            expected[number] = crc32(pixels)
+            view.show(pixels, z_index=number)
+        assert view.flush(DEADLINE).shown == len(paths)
+    shows(one, expected)
