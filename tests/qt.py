@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
+from typing import TYPE_CHECKING
 
-__all__ = ["fill_thread_pool"]
+if TYPE_CHECKING:
+    from PyQt6.QtCore import QThreadPool
+
+__all__ = ["fill_thread_pools"]
 
 _DEADLINE = 30.0
 
+_PICTURES_POOL = "_ZN22QGuiApplicationPrivate15qtGuiThreadPoolEv"
+"""QGuiApplicationPrivate::qtGuiThreadPool(): Qt has no public name for it."""
 
-def fill_thread_pool() -> None:
-    """Start all threads of Qt's own pool, and keep them.
+
+def fill_thread_pools() -> None:
+    """Start all threads of Qt's own pools, and keep them; there is an application.
 
     Each has descriptors of its own. Qt starts one when it has something to do, an icon to load
     say, and ends it half a minute later: in either case in the middle of some test or other.
     """
     from PyQt6.QtCore import QThreadPool
 
-    pool = QThreadPool.globalInstance()
-    assert pool is not None
+    everybodys = QThreadPool.globalInstance()
+    assert everybodys is not None
+    _fill(everybodys)
+    if sys.platform != "win32":  # where descriptors are not compared, and names are others
+        _fill(_pool_for_pictures())
+
+
+def _pool_for_pictures() -> QThreadPool:
+    """Return the pool in which Qt converts large pictures, such as a window's."""
+    from PyQt6 import QtGui, sip
+    from PyQt6.QtCore import QThreadPool
+
+    find = ctypes.CDLL(QtGui.__file__)[_PICTURES_POOL]
+    find.restype = ctypes.c_void_p
+    pool: QThreadPool = sip.wrapinstance(find(), QThreadPool)
+    return pool
+
+
+def _fill(pool: QThreadPool) -> None:
     pool.setExpiryTimeout(-1)
     together = threading.Barrier(pool.maxThreadCount() + 1, timeout=_DEADLINE)
     for _ in range(pool.maxThreadCount()):

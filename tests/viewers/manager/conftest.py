@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.qt import fill_thread_pool
+from tests.qt import fill_thread_pools
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -25,7 +25,7 @@ def application(display: str, qapp: object, session_runtime_folder: Path) -> obj
 
     from coverslip.viewers.manager.window import ManagerWindow
 
-    fill_thread_pool()
+    fill_thread_pools()
     with tempfile.TemporaryDirectory() as folder:
         window = ManagerWindow(QSettings(f"{folder}/m.ini", QSettings.Format.IniFormat))
         window.show()

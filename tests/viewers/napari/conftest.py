@@ -11,7 +11,7 @@ import pytest
 
 from coverslip.payload import Display, Kind, Mode, Placement, Source, place
 from coverslip.viewers.contrast import limits_of
-from tests.qt import fill_thread_pool
+from tests.qt import fill_thread_pools
 
 if TYPE_CHECKING:
     from coverslip.viewers.napari.window import LiveWindow
@@ -35,7 +35,7 @@ def qt_application(display: str, napari_settings: Path) -> Any:
     from coverslip.viewers.napari.window import LiveWindow, application
 
     app = application()
-    fill_thread_pool()
+    fill_thread_pools()
     # The first window makes what napari keeps for good: its plugins, its status thread's pool.
     LiveWindow("first").close()
     app.processEvents()
