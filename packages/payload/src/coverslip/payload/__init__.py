@@ -9,10 +9,6 @@ from coverslip.payload.annotations import (
     TABLES,
     Shape,
     ShapeType,
-    as_points,
-    as_rois,
-    as_shapes,
-    as_tracks,
     check_table,
     positions,
     roi_records,
@@ -55,6 +51,7 @@ from coverslip.payload.placement import LayerKey, Mode, Placement, place
 from coverslip.payload.projection import Change, Layer, Projection
 from coverslip.payload.reader import ArenaReader
 from coverslip.payload.region import Region
+from coverslip.payload.rows import as_points, as_rois, as_shapes, as_tracks
 from coverslip.payload.schema import (
     MAX_COMPONENTS,
     MAX_ORIGIN,

@@ -27,6 +27,7 @@ from coverslip.transport import (
 )
 from coverslip.viewers.account import Account
 from coverslip.viewers.courier import Courier
+from coverslip.viewers.credit import Credit
 from coverslip.viewers.drops import Drops
 from coverslip.viewers.inline import Packer
 from coverslip.viewers.parcel import Parcel
@@ -36,13 +37,6 @@ from coverslip.viewers.target import Target
 __all__ = ["Lane"]
 
 logger = logging.getLogger(__name__)
-
-_WINDOW = 512
-"""Planes that the viewer may have been sent and not yet read.
-
-A viewer's queue must never be full: ZeroMQ then stops reading that connection, heartbeats
-included, and a viewer that is merely slow is cut off as if it were frozen (measured).
-"""
 
 _EPOCHS = 1 << 32
 
@@ -96,7 +90,7 @@ class Lane:
         self._publisher: Publisher | None = None
         self._inline = False
         self._pending: deque[Parcel] = deque()
-        self._credit = _WINDOW
+        self._credit = Credit(arena, index)
         self._packer = Packer(self, arena, self._changed)
         self._drops = Drops(logger)
         self._begun = (0, 0)
@@ -156,9 +150,9 @@ class Lane:
             return
         while self._pending and not self.sends_inline:
             planes = self._pending[0].planes
-            if (self._credit <= 0 and not self._read_on()) or not self._send_first(planes):
+            if not self._credit.allows(self._pending) or not self._send_first(planes):
                 return
-            self._credit -= len(planes)
+            self._credit.spend(len(planes))
         if self.sends_inline:
             self._packer.start()
         self._changed.notify_all()
@@ -218,13 +212,6 @@ class Lane:
         if not self._packer.waits:
             self._courier.kick()
         return True
-
-    def _read_on(self) -> bool:
-        """Look how far the viewer has read; whether it may be sent more."""
-        # A copied plane's lease is over; what is queued here is leased and not sent.
-        queued = sum(len(parcel.planes) for parcel in self._pending)
-        self._credit = _WINDOW - (self._arena.leases(self.index) - queued)
-        return self._credit > 0
 
     def _send_first(
         self, planes: tuple[Plane, ...], frames: Sequence[bytes | memoryview] = ()
@@ -340,7 +327,7 @@ class Lane:
             self._inline = attached.transfer == "inline"
             if self._state is not LaneState.LIVE:
                 self._packer.begin(attached.codecs)
-                self._credit = _WINDOW
+                self._credit.begin()
                 self._state = LaneState.LIVE
             self.drain()
             self._changed.notify_all()

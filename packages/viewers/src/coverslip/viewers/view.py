@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,22 +18,20 @@ from coverslip.payload import (
     is_on_device,
     to_host,
 )
-from coverslip.transport import Clear, Delivery, Done, Picture, Screenshot
+from coverslip.transport import Delivery
 from coverslip.viewers.annotating import Annotating
+from coverslip.viewers.asking import Asking
 from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.streaming import Keep
-from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.look import Look, Spelling, as_words
-from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers, MacroResult, RunMacro
-from coverslip.viewers.notebook import Card, Png
-from coverslip.viewers.questions import ANSWER_TIMEOUT, ask, side_by_side
+from coverslip.viewers.notebook import Card
 from coverslip.viewers.stream import Image, Statistics, Stream
 from coverslip.viewers.visualizer import StreamVisualizer
 
 __all__ = ["View"]
 
 
-class View(Card, Annotating):
+class View(Card, Asking, Annotating):
     """Shows planes in its viewers, at most once and in order; every plane is counted.
 
     `show` and `allocate` may be called from any thread, and from a process
@@ -87,19 +83,6 @@ class View(Card, Annotating):
         )
         self._spelling = Spelling(name for look in self._looks for name in look.modes)
         self._last: tuple[object, tuple[Source, ...]] | None = None
-
-    @property
-    def visualizer(self) -> StreamVisualizer:
-        """The viewer; the first of several.
-
-        Raises
-        ------
-        ViewerGone
-            There is none, since the configuration is not enabled.
-        """
-        if not self.visualizers:
-            raise ViewerGone("this view has no viewer: its configuration says enabled=False")
-        return self.visualizers[0]
 
     # ---- planes -----------------------------------------------------------------------
 
@@ -279,106 +262,6 @@ class View(Card, Annotating):
     def statistics(self) -> Statistics:
         """Return the counts, bytes in flight and rate, without waiting."""
         return self._stream.statistics()
-
-    # ---- questions --------------------------------------------------------------------
-
-    def layers(
-        self, checksums: bool = False, *, viewer: str | None = None
-    ) -> tuple[LayerInfo, ...]:
-        """Return what the viewer holds, as it holds it; of several, one after another.
-
-        Parameters
-        ----------
-        checksums : bool, default False
-            Also the CRC-32 of each plane's pixels.
-        viewer : str, optional
-            The kind of the one to ask, of several.
-
-        Raises
-        ------
-        ViewerGone
-            No viewer answers.
-        """
-        question = DescribeLayers(checksums=checksums)
-        return tuple(
-            layer
-            for visualizer in self._chosen(viewer)
-            for layer in ask(visualizer, question, Layers).layers
-        )
-
-    def screenshot(
-        self, path: str | os.PathLike[str] | None = None, *, viewer: str | None = None
-    ) -> Png:
-        """Return the viewer's window as PNG, and write it to `path` if given.
-
-        The bytes of the file, which a notebook shows as the picture that they are.
-
-        Parameters
-        ----------
-        path : path-like, optional
-            The file.
-        viewer : str, optional
-            The kind of the one to ask, of several; None puts their windows side by side.
-
-        Raises
-        ------
-        ViewerGone
-            No viewer answers.
-        ValueError
-            The file's name ends in something else than ``.png``.
-        """
-        if path is not None and Path(path).suffix.lower() not in {"", ".png"}:
-            raise ValueError(f"{os.fspath(path)!r}: a screenshot is written as PNG, name it .png")
-        windows = [ask(one, Screenshot(), Picture).png for one in self._chosen(viewer)]
-        png = Png(side_by_side(windows))
-        if path is not None:
-            Path(path).write_bytes(png)
-        return png
-
-    def clear(self, *, viewer: str | None = None) -> None:
-        """Take away every layer that came through coverslip, from all viewers or from one.
-
-        What this view has sent before goes away, too: it is waited for, half a minute at most.
-        """
-        chosen = self._chosen(viewer)
-        # A question overtakes the planes that are under way: they would be shown once it is over.
-        if self._stream.delivery().pending:
-            self._stream.flush(ANSWER_TIMEOUT)
-        for visualizer in chosen:
-            ask(visualizer, Clear(), Done)
-
-    def run_macro(self, text: str, argument: str = "", timeout: float = ANSWER_TIMEOUT) -> str:
-        """Run a macro in the viewer's ImageJ, and return what it returns.
-
-        Parameters
-        ----------
-        text
-            Of the macro, in ImageJ's macro language.
-        argument
-            What its ``getArgument()`` returns.
-        timeout
-            Seconds to wait; the macro goes on when they are over.
-
-        Raises
-        ------
-        coverslip.transport.RequestRefused
-            The viewer is no ImageJ or was not started with ``--allow-macros`` (of ``coverslip
-            launch``); another macro runs; or this one failed. The message says which.
-        ViewerGone
-            No viewer answers.
-        """
-        imagej = next((one for one in self.visualizers if one.kind == "fiji"), self.visualizer)
-        question = RunMacro(text=text, argument=argument)
-        return ask(imagej, question, MacroResult, timeout, may_refuse=True).text
-
-    def _chosen(self, viewer: str | None) -> tuple[StreamVisualizer, ...]:
-        if viewer is None:
-            return self.visualizers or (self.visualizer,)
-        found = tuple(one for one in self.visualizers if one.kind == viewer)
-        if not found:
-            kinds = ", ".join(one.kind for one in self.visualizers)
-            raise ViewerGone(f"this view has no {viewer!r} viewer; it has: {kinds or 'none'}")
-        return found
 
     # ---- the end ----------------------------------------------------------------------
 
