@@ -21,6 +21,12 @@ RUNTIME_VARIABLE = "COVERSLIP_RUNTIME_DIR"
 ROOT = Path(__file__).resolve().parent.parent
 PLATES = ROOT.parent / "shared" / "data"
 
+TESTS = ROOT / "tests"
+PACKAGES = tuple(TESTS / name for name in ("transport", "payload", "viewers"))
+"""Each is tested in an environment of its own first, see hatch.toml."""
+WITH_VIEWERS = tuple(TESTS / "viewers" / name for name in ("contract", "fiji", "manager", "napari"))
+"""What needs napari, ImageJ or the manager: it cannot even be imported without."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run choose the viewers that the contract of tests/viewers/contract is run on."""
@@ -31,11 +37,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the contract on this viewer: napari, fiji, headless (default: each of them), or "
         "MODULE:CLASS of a tests.viewers.contract.subject.Subject",
     )
+    parser.addoption(
+        "--installed",
+        choices=["package", "all"],
+        help="package: leave out what needs more than a package without its extras; all: leave out "
+        "what was tested so, unless it is marked `extra` (default: leave out nothing)",
+    )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what imports JAX to the end: it starts threads, and warns of each fork from then on."""
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Look into no folder that needs what is not installed."""
+    alone = config.getoption("--installed") == "package"
+    return True if alone and collection_path in WITH_VIEWERS else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Test nothing twice, and what imports JAX at the end: threads, and a warning at each fork."""
+    if config.getoption("--installed") == "all":
+        config.hook.pytest_deselected(items=[item for item in items if _tested_alone(item)])
+        items[:] = [item for item in items if not _tested_alone(item)]
     items.sort(key=lambda item: item.path.name == "test_foreign_arrays.py")
+
+
+def _tested_alone(item: pytest.Item) -> bool:
+    folders = item.path.parents
+    ran = any(folder in PACKAGES for folder in folders)
+    needs_more = any(folder in WITH_VIEWERS for folder in folders)
+    return ran and not needs_more and item.get_closest_marker("extra") is None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,6 +15,8 @@ from coverslip.payload import Inline, InvalidMessage, decode, encode, pixels_of
 from coverslip.payload.compression import LARGEST, can_compress, compress, decompress
 from tests.payload.planes import batch_of, plane_in
 
+pytestmark = pytest.mark.extra
+
 MUTATIONS = 2000
 RNG = np.random.default_rng(7)
 CAMERA = RNG.poisson(300, (256, 256)).clip(0, 4095).astype("<u2")

@@ -11,7 +11,7 @@ from coverslip.transport import list_connections
 from coverslip.viewers import demo
 from coverslip.viewers.errors import NotInstalled
 
-pytestmark = pytest.mark.usefixtures("runtime_folder")
+pytestmark = [pytest.mark.extra, pytest.mark.usefixtures("runtime_folder")]
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+# Where it is not installed, nothing comes along anyway.
+pytestmark = pytest.mark.extra
+
 HEAVY = (
     *("napari", "vispy", "qtpy", "PyQt6", "superqt", "magicgui"),
     *("imagej", "scyjava", "jpype"),

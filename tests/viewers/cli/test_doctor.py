@@ -57,6 +57,7 @@ def test_json_is_all_that_is_printed(command: Command, monkeypatch: pytest.Monke
     assert ended.err == ""
 
 
+@pytest.mark.extra
 def test_this_machine_is_looked_at(command: Command) -> None:
     ended = command("doctor", "--json")
     told = json.loads(ended.out)

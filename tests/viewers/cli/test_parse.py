@@ -76,6 +76,7 @@ def test_json_has_everything(command: Command, tmp_path: Path) -> None:
     assert found["unknown"] == [str(tmp_path / "overview.tif")]
 
 
+@pytest.mark.extra
 @pytest.mark.usefixtures("zarr_threads")
 def test_ome_zarr_one_row_an_image(command: Command, tmp_path: Path) -> None:
     fields = {("B", "3"): [np.zeros((2, 8, 9), np.uint8)] * 2}

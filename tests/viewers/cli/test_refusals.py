@@ -90,6 +90,7 @@ def test_a_folder_that_may_not_be_read(
     assert done.error == f"coverslip: {tmp_path}: Permission denied"
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("arguments", [["view", "A01_s1_w1.tif"], ["demo"]])
 def test_without_a_display_xvfb_run_is_named(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]

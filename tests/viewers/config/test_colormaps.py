@@ -11,6 +11,8 @@ import pytest
 
 from coverslip.viewers.config import FijiLUT, NapariColormap
 
+pytestmark = pytest.mark.extra
+
 CHEAP = """
 import sys
 from coverslip.viewers.config import *

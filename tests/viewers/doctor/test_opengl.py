@@ -9,6 +9,8 @@ import pytest
 from coverslip.viewers.doctor import State
 from coverslip.viewers.napari import health
 
+pytestmark = pytest.mark.extra
+
 
 def test_without_napari_both_say_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

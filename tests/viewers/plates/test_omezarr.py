@@ -17,7 +17,7 @@ from coverslip.viewers.errors import NotInstalled, UnreadableImage
 from coverslip.viewers.plates.omezarr import is_store, read_store
 from tests.viewers.plates import ngff
 
-pytestmark = pytest.mark.usefixtures("zarr_threads")
+pytestmark = [pytest.mark.extra, pytest.mark.usefixtures("zarr_threads")]
 
 VERSIONS = pytest.mark.parametrize("version", ["0.4", "0.5"])
 
