@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PyQt6.QtCore import QThreadPool
@@ -40,7 +40,8 @@ def _pool_for_pictures() -> QThreadPool:
 
     find = ctypes.CDLL(QtGui.__file__)[_PICTURES_POOL]
     find.restype = ctypes.c_void_p
-    pool: QThreadPool = sip.wrapinstance(find(), QThreadPool)
+    found: Any = sip.wrapinstance(find(), QThreadPool)  # type: ignore[arg-type]  # it is such a type
+    pool: QThreadPool = found
     return pool
 
 

@@ -1,4 +1,4 @@
-"""Each viewer that the contract is run on, running: one for a module's tests, or one for a test."""
+"""Each viewer that the contract is run on, running: one for all tests, or one for a test alone."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def subject(
         yield chosen
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running(subject: Subject, session_runtime_folder: Path) -> Iterator[StreamVisualizer]:
-    """A viewer that a module's tests share: each start costs seconds."""
+    """A viewer that all tests share which do not end it: each start costs seconds."""
     visualizer = subject.make(port=free_pair(), viewer_title="under test")
     visualizer.start_viewer(timeout=START)
     yield visualizer
