@@ -29,6 +29,13 @@ from coverslip.viewers.server import Arrival
 from coverslip.viewers.stream import Image, Stream
 
 _EDGE = 1024
+_BUDGET = 128 << 20
+"""Bytes in flight of each stream: full after a second.
+
+Eight of the usual 1 GiB take half a minute of first uses of memory, which would be measured instead
+of what follows.
+"""
+
 _SLOW = 0.05
 _PRODUCERS = 8
 _DEADLINE = 120.0
@@ -99,7 +106,8 @@ def rate(endpoint: Endpoint) -> float:
 def produce(urls: list[str], ready: Any, enough: Any) -> None:
     """Send planes as fast as they are taken until it is enough; a process of its own."""
     pixels = np.ones((_EDGE, _EDGE), np.uint16)
-    stream = Stream([RemoteVisualizer(Endpoint.from_url(url)) for url in urls])
+    targets = [RemoteVisualizer(Endpoint.from_url(url)) for url in urls]
+    stream = Stream(targets, budget=_BUDGET)
     stream.send([Image({"z": 0}, pixels)], Source())
     stream.flush(_DEADLINE)
     ready.wait(_DEADLINE)
