@@ -43,6 +43,20 @@ class NeverReady(HeadlessVisualizer):
         return [sys.executable, "-c", "import threading; threading.Event().wait()"]
 
 
+class Robbed(HeadlessVisualizer):
+    """Its default port is somebody else's for a moment: just while its process starts there."""
+
+    def _command(self, launch_id: str, log: Path, port: int | None) -> list[str]:
+        interpreter, _, module, *options = super()._command(launch_id, log, port)
+        if port is None:
+            return [interpreter, "-m", module, *options]
+        program = (
+            f"import runpy, socket; thief = socket.create_server(('127.0.0.1', {port}))\n"
+            f"runpy.run_module({module!r}, run_name='__main__')"
+        )
+        return [interpreter, "-c", program, *options]
+
+
 class Frugal(HeadlessVisualizer):
     """A third party's, whose process takes what it must and nothing else."""
 
@@ -95,6 +109,17 @@ def test_one_that_was_not_ready_in_time_can_still_be_stopped(
         with pytest.raises(LaunchError, match="not ready within"):
             visualizer.wait_for_ready(DEADLINE)
     visualizer.stop_viewer(DEADLINE)
+
+
+def test_one_whose_port_was_taken_for_a_moment_has_another(
+    runtime_folder: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setattr(Robbed, "default_port", port)
+    visualizer = Robbed(persistent=False)
+    visualizer.start_viewer()
+    assert visualizer.port != port
+    visualizer.stop_viewer()
 
 
 def test_a_view_that_is_pickled_while_its_viewer_starts_comes_to_that_viewer(

@@ -33,6 +33,9 @@ _UNKNOWN_OPTION: Final = re.compile(
 )
 """What argparse and click end with, in a log."""
 
+_TAKEN: Final = re.compile(r"port \d+.* is taken by ")
+"""What a viewer's process ends with that could not have its port."""
+
 
 class Starter:
     """Launches a viewer and waits until it is on screen, or until nobody wants it any more.
@@ -127,7 +130,7 @@ class Starter:
             except LaunchError as error:
                 if self._unwanted.is_set() or self._adopt():
                     return
-                if port == self._port or not self._was_robbed:
+                if port == self._port or not self._was_robbed(error):
                     raise self._in_our_words(error) from error
                 self._launch(None, deadline)
         except Exception as error:
@@ -148,12 +151,15 @@ class Starter:
             f"or let its package take the option, see docs/third-party-viewer.md. {error}"
         )
 
-    @property
-    def _was_robbed(self) -> bool:
-        """Whether its process ended since somebody took its port: one that runs on is only slow."""
+    def _was_robbed(self, error: LaunchError) -> bool:
+        """Whether its process ended since somebody took its port: one that runs on is only slow.
+
+        Whoever took it may be gone by now.
+        """
         launched = self._launched
-        ended = launched is not None and launched.poll() is not None
-        return ended and port_holder(self._default_port) is not None
+        if launched is None or launched.poll() is None:
+            return False
+        return bool(_TAKEN.search(str(error))) or port_holder(self._default_port) is not None
 
     def _launch(self, port: int | None, deadline: float) -> None:
         """Start a process and wait until it is ready."""
