@@ -121,6 +121,6 @@ def test_a_stream_says_how_many_planes_of_a_layer_are_kept(
             for held in planes
         }
         assert newest.items() <= found.items()
-        # What is looked at is spared until it is left.
-        assert len(found) <= 2 * left + 1
+        # What is looked at is spared until it is left: a plane of each channel.
+        assert len(found) <= 2 * (left + 1)
         assert usage(few).dropped - before == 40 - len(found)
