@@ -59,6 +59,8 @@ def complaint(words: list[str]) -> str:
             return _of_coverslip(arguments)
         case ["hatch", "run", name, *_]:
             return _of_hatch(name)
+        case ["pip", "install", *requirements]:
+            return next(filter(None, map(_of_pip, requirements)), "")
     return ""
 
 
@@ -87,3 +89,17 @@ def _of_hatch(name: str) -> str:
     environment, colon, script = name.rpartition(":")
     known = environments[environment if colon else "default"]["scripts"]
     return "" if script in known else f"hatch.toml has no script {name!r}"
+
+
+def _of_pip(requirement: str) -> str:
+    ours = re.fullmatch(
+        r"(?:coverslip-|(?:\.\./)*(?:\./)?packages/)(\w+)(?:\[(.*)\])?", requirement
+    )
+    if ours is None:
+        return ""
+    file = ROOT / "packages" / ours[1] / "pyproject.toml"
+    if not file.is_file():
+        return f"there is no package {requirement}"
+    extras = tomllib.loads(file.read_text(encoding="utf-8"))["project"].get("optional-dependencies")
+    unknown = {name.strip() for name in (ours[2] or "").split(",") if name} - set(extras or ())
+    return f"{requirement}: no extra {', '.join(sorted(unknown))}" if unknown else ""

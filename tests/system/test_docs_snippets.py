@@ -81,7 +81,9 @@ def test_commands_in_the_text_exist(page: Path) -> None:
     tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
     inline = [child for token in tokens for child in token.children or ()]
     quoted = [child.content for child in inline if child.type == "code_inline"]
-    lines = [text for text in quoted if text.startswith(("coverslip ", "hatch run "))]
+    lines = [
+        text for text in quoted if text.startswith(("coverslip ", "hatch run ", "pip install "))
+    ]
     wrong = [problem for line in lines for words in commands(line) if (problem := complaint(words))]
     # Prose names an option without its value.
     assert [problem for problem in wrong if "requires an argument" not in problem] == []
@@ -94,6 +96,7 @@ def test_commands_in_the_text_exist(page: Path) -> None:
         "coverslip view plate --colour red",
         "x && hatch run tests",
         "ssh a coverslip stop --al",
+        "pip install 'coverslip-viewers[qt]'",
     ],
 )
 def test_a_wrong_command_would_be_found(line: str) -> None:

@@ -49,6 +49,7 @@ from coverslip.transport import (
     runtime_folder,
 )
 from coverslip.transport.server import _MOST_STREAMS
+from coverslip.transport.sockets import open_context, open_request
 from tests.transport.echo_viewer import Echo, Echoed, EchoViewer, Header
 from tests.transport.turning import turning
 from tests.waiting import DEADLINE, eventually
@@ -524,6 +525,14 @@ def test_close_from_another_thread_than_serve_forevers(free_port):
 def test_a_server_that_does_not_turn_is_a_timeout(free_port):
     with EchoViewer(port=free_port()) as server, pytest.raises(RequestTimeout, match="no answer"):
         ask(server, Ping(), Pong, timeout=0.05)
+
+
+def test_a_handshake_has_longer_than_its_request(free_port):
+    """Else a frozen server seems to turn the key away: libzmq gives a handshake 30 seconds."""
+    with EchoViewer(port=free_port()) as server, open_context() as context:
+        socket = open_request(context, server.connection.endpoint, 45.0)
+        assert socket.getsockopt(zmq.HANDSHAKE_IVL) > 45_000
+        socket.close()
 
 
 def test_others_are_warned_of(free_port, caplog):

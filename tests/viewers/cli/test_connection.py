@@ -100,7 +100,9 @@ def test_a_file_is_made_that_only_its_user_reads_and_none_is_written_over(
     with connect(connection=file) as view:
         view.show([[1, 2], [3, 4]])
         assert view.flush(20).shown == 1
-    assert command("connection", "show", port, "--file", file).status == 2
+    again = command("connection", "show", port, "--file", file)
+    assert again.status == 2
+    assert "is not written over" in again.error
 
 
 def test_a_file_that_others_may_read_is_not_taken(

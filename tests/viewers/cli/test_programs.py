@@ -85,6 +85,19 @@ def test_clear_and_logs_say_of_whom(command: Command, viewer: QuietVisualizer) -
     assert "leave out one" in command("logs", viewer.port, "--json", "--follow").err
 
 
+def test_a_frozen_viewer_is_not_waited_for(
+    command: Command, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "PING_TIMEOUT", 0.2)
+    with HeadlessServer(port=free_port()) as deaf:
+        deaf.bind()
+        port = deaf.connection.endpoint.port
+        done = command("clear", port)
+        assert done.status == 2
+        assert f"headless on port {port} (pid" in done.error
+        assert f"end it with `coverslip stop {port}`" in done.error
+
+
 def test_stop_says_who_has_ended(command: Command, viewer: QuietVisualizer) -> None:
     row = {"kind": "headless", "port": viewer.port, "pid": viewer.connection.pid}
     done = command("stop", viewer.port, "--json")

@@ -65,7 +65,7 @@ def request(endpoint: Endpoint, message: Request, reply_type: type[R], *, timeou
     deadline = time.monotonic() + timeout
     context = open_context()
     try:
-        socket = open_request(context, endpoint)
+        socket = open_request(context, endpoint, timeout)
         # CONNECT_RETRIED: the connection was refused, and ZeroMQ would try until the deadline.
         monitor = socket.get_monitor_socket(zmq.EVENT_CONNECT_RETRIED | BAD_HANDSHAKE)
         monitor.linger = 0

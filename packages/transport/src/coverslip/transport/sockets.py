@@ -6,6 +6,7 @@ under load, loss and death was measured with libzmq 4.3.5.
 
 from __future__ import annotations
 
+import math
 from typing import Final, TypeAlias
 
 import zmq
@@ -55,6 +56,12 @@ _CONNECT_TIMEOUT: Final = 3000
 The system asks ever more seldom while nobody answers: a link that was silent for 45 s stayed
 unused for another 24 s, and with this for one (measured).
 """
+
+_HANDSHAKE_MARGIN: Final = 1.0
+"""Seconds that a request's handshake has beyond the request itself."""
+
+_LONGEST_HANDSHAKE: Final = 2**31 - 1
+"""Milliseconds that libzmq's option holds."""
 
 _LARGEST_REQUEST: Final = 16 << 20
 _LARGEST_REPLY: Final = 256 << 20
@@ -123,9 +130,15 @@ def open_publisher(context: Context, endpoint: Endpoint, high_water: int = HIGH_
     return socket
 
 
-def open_request(context: Context, endpoint: Endpoint) -> Socket:
-    """Return a REQ for one request, not connected yet, so that it can be monitored first."""
+def open_request(context: Context, endpoint: Endpoint, timeout: float) -> Socket:
+    """Return a REQ for one request, not connected yet, so that it can be monitored first.
+
+    Its handshake has longer than the `timeout` seconds of the request: a server that is frozen is
+    then one that does not answer, and not one that turns the key away.
+    """
     socket = _client(context.socket(zmq.REQ), endpoint)
+    longer = math.ceil((timeout + _HANDSHAKE_MARGIN) * 1000)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, min(longer, _LONGEST_HANDSHAKE))
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REPLY)
     return socket
 

@@ -308,7 +308,9 @@ def logs(
 
 @app.command(epilog=STATUS)
 def stop(
-    port: Annotated[int | None, typer.Argument(help="Data port, as `list` shows it.")] = None,
+    port: Annotated[
+        int | None, typer.Argument(metavar="[PORT]", help="Data port, as `list` shows it.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every viewer of this user.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Kill at once, without asking.")] = False,
     json: Json = False,

@@ -20,6 +20,7 @@ from coverslip.transport import (
     ping,
 )
 from coverslip.viewers.cli import report
+from coverslip.viewers.display import require_display
 from coverslip.viewers.errors import ConfigError
 from coverslip.viewers.kinds import visualizer_class
 
@@ -56,6 +57,8 @@ def run_launch(
         if not hasattr(visualizer, "allow_macros"):
             raise ConfigError(f"--allow-macros: {kind} runs no macros; Fiji does (--viewer fiji)")
         visualizer.allow_macros = True
+    if visualizer.needs_display:
+        require_display()
     report.note(f"starting {kind} …")
     with report.waiting(f"starting {kind} …"):
         visualizer.start_viewer(reuse=False)
@@ -106,7 +109,12 @@ def run_show(port: int, *, at: str | None, file: Path | None, as_json: bool = Fa
         typer.echo(line)
     elif file is not None:
         # Made with that mode, not given it afterwards; never over a file that is there.
-        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            raise FileExistsError(
+                f"{file} is there already, and is not written over: remove it, or name another"
+            ) from None
         with os.fdopen(descriptor, "w", encoding="ascii") as out:
             out.write(f"{line}\n")
         report.note(f"written to {file}, which only you can read")

@@ -13,12 +13,15 @@ from coverslip.transport import (
     Done,
     NoServer,
     StopError,
+    TransportError,
     list_connections,
+    ping,
     request,
 )
 from coverslip.transport import stop as stop_server
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.words import in_one_line
+from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.questions import ANSWER_TIMEOUT
 from coverslip.viewers.roster import Health, Roster, ViewerState
 from coverslip.viewers.words import format_duration
@@ -94,10 +97,13 @@ def run_clear(port: int, *, as_json: bool = False) -> None:
     Raises
     ------
     coverslip.transport.TransportError
-        No viewer of this user is on that port, or it does not answer.
+        No viewer of this user is on that port.
+    ViewerGone
+        It does not answer.
     """
     connections = _on(port)
     for connection in connections:
+        _require_answer(connection)
         request(connection.endpoint, Clear(), Done, timeout=ANSWER_TIMEOUT)
         report.note(f"cleared {_where(connection)}")
     if as_json:
@@ -111,6 +117,17 @@ def _on(port: int) -> list[Connection]:
             f"no viewer of yours is on port {port}; `coverslip list` shows those there are"
         )
     return found
+
+
+def _require_answer(connection: Connection) -> None:
+    """Raise where a viewer is frozen: a request with the patience for a busy one takes long."""
+    try:
+        ping(connection.endpoint, PING_TIMEOUT)
+    except TransportError as error:
+        raise ViewerGone(
+            f"{_where(connection)} (pid {connection.pid}) does not answer: wait, or end it with "
+            f"`coverslip stop {connection.endpoint.port}`"
+        ) from error
 
 
 def _pool(connections: list[Connection]) -> ThreadPoolExecutor:
