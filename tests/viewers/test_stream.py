@@ -492,20 +492,21 @@ class TestFaults:
             busy.wait(10 * DEADLINE)
             raise RequestTimeout("no answer")
 
-        monkeypatch.setattr(stream._lanes[0]._courier, "ask", no_answer)
         pid = visualizer.connection.pid
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            started = time.monotonic()
-            send(stream, plane(0), n=0)
-            assert asked.wait(DEADLINE)  # from here on the courier waits for the viewer
-            for number in range(50):
-                send(stream, plane(number), n=number)
-            assert time.monotonic() - started < DEADLINE
-            assert stream.statistics().state == ("absent",)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-            busy.set()
+        with monkeypatch.context() as patch:
+            patch.setattr(stream._lanes[0]._courier, "ask", no_answer)
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                started = time.monotonic()
+                send(stream, plane(0), n=0)
+                assert asked.wait(DEADLINE)  # from here on the courier waits for the viewer
+                for number in range(50):
+                    send(stream, plane(number), n=number)
+                assert time.monotonic() - started < DEADLINE
+                assert stream.statistics().state == ("absent",)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+                busy.set()
         assert stream.close(DEADLINE).complete
 
     def test_a_child_of_fork_has_a_stream_of_its_own(self, visualizer: HeadlessVisualizer) -> None:

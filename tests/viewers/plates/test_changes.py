@@ -16,6 +16,12 @@ from coverslip.viewers.plates.changes import Changes, watch_folder
 DEADLINE = 30.0
 
 
+@pytest.fixture(autouse=True)
+def walks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for files more often than on a share: nobody waits longer here than for a tick."""
+    monkeypatch.setattr(changes, "WALK_INTERVAL", changes.TICK)
+
+
 @contextmanager
 def watching(folder: Path) -> Iterator[Callable[[Callable[[list[Changes]], bool]], list[Changes]]]:
     """Give a function that watches until what it saw since the last call is enough."""
