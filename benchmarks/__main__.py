@@ -18,11 +18,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "parts",
         nargs="*",
-        choices=[*PARTS, "memory", []],
-        help="default: all but memory, which takes 15 GB of disk",
+        choices=[*PARTS, "plates", "memory", []],
+        help="default: all but plates and memory, which take 3 and 15 GB of disk",
     )
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is shown")
     parser.add_argument("--flood", default="30GB", help="memory: how much is sent into 1 GiB")
+    parser.add_argument("--wells", type=int, default=384, help="plates: how many wells it has")
     options = parser.parse_args(arguments)
     parts = options.parts or PARTS
     if "planes" in parts:
@@ -52,6 +53,10 @@ def main(arguments: list[str]) -> int:
         from benchmarks.relay import relay_table
 
         relay_table(console, options.rounds)
+    if "plates" in parts:
+        from benchmarks.plates import plate_table
+
+        plate_table(console, options.wells)
     if "memory" in parts:
         from benchmarks.memory import GIB, endless_table, flood_table
         from benchmarks.scratch_formats import formats_table

@@ -6,7 +6,7 @@ import shutil
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
@@ -25,7 +25,7 @@ from coverslip.viewers.memory import default_budget, scratch_folder
 from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.stream import Image, Stream
 
-__all__ = ["endless_table", "flood_table"]
+__all__ = ["GIB", "Watch", "endless_table", "flood_table", "napari"]
 
 EDGE = 2048
 GIB = 1 << 30
@@ -107,17 +107,19 @@ class Watch(threading.Thread):
 
 
 @contextmanager
-def napari(budget: int) -> Iterator[tuple[Connection, Endpoint, Watch]]:
-    """Run a viewer in a process of its own, watched."""
+def napari(
+    budget: int, serve: Callable[[Connection, int], None] = serve_napari
+) -> Iterator[tuple[Connection, Endpoint, Watch]]:
+    """Run a viewer in a process of its own, watched; `serve` answers on the pipe."""
     from coverslip.viewers.cli.xvfb import VirtualDisplay
     from coverslip.viewers.display import find_display
 
     if find_display()[0] is None:
-        with VirtualDisplay(), napari(budget) as running:
+        with VirtualDisplay(), napari(budget, serve) as running:
             yield running
         return
     ours, theirs = get_context("spawn").Pipe()
-    process = get_context("spawn").Process(target=serve_napari, args=(theirs, budget))
+    process = get_context("spawn").Process(target=serve, args=(theirs, budget))
     process.start()
     assert process.pid is not None
     try:

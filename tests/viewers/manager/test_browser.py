@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from coverslip.viewers.manager.files import FileTable
 from coverslip.viewers.manager.grid import PlateGrid
-from coverslip.viewers.manager.plate import Plate, PlateFile, read_plate, well_place
+from coverslip.viewers.manager.plate import Plate, PlateFile, read_plate
 from coverslip.viewers.manager.table import Column
 from coverslip.viewers.manager.window import ManagerWindow
 from tests.viewers.headless import HeadlessServer, serving
@@ -43,26 +43,6 @@ def folder(tmp_path: Path) -> Path:
 
 def shown(server: HeadlessServer) -> int:
     return sum(ledger.counts().shown for ledger in server.ledgers.values())
-
-
-@pytest.mark.parametrize(
-    ("well", "place"),
-    [
-        ("A01", (0, 0)),
-        ("b3", (1, 2)),
-        ("H12", (7, 11)),
-        ("P24", (15, 23)),
-        ("AA01", (26, 0)),
-        ("AF48", (31, 47)),
-        ("A0", None),
-        ("ZZ01", None),
-        ("12", None),
-        ("control", None),
-        ("", None),
-    ],
-)
-def test_a_wells_place_on_the_plate(well: str, place: tuple[int, int] | None) -> None:
-    assert well_place(well) == place
 
 
 def test_a_folder_is_read_without_opening_a_file(folder: Path) -> None:

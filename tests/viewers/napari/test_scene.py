@@ -46,7 +46,8 @@ def follows(window: LiveWindow) -> bool:
 def follow_button(window: LiveWindow) -> QPushButton:
     from qtpy.QtWidgets import QPushButton
 
-    (button,) = window.scene.bar.findChildren(QPushButton)
+    buttons = window.scene.bar.findChildren(QPushButton)
+    (button,) = [each for each in buttons if "follow" in each.text()]
     return button
 
 

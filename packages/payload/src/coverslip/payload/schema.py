@@ -89,7 +89,8 @@ class Display(Struct, frozen=True, omit_defaults=True):
     neighbours on an axis (``y``, ``x`` or a component), in `unit`. `pad` shows planes of several
     sizes in one layer, each in the corner of the largest; otherwise each size has a layer of its
     own. `dimensions` puts a component on an axis of a hyperstack, for a viewer that has such axes.
-    `roi_manager` puts outlines into ImageJ's ROI Manager instead of over the image.
+    `roi_manager` puts outlines into ImageJ's ROI Manager instead of over the image. `overview`
+    shows the wells of a plate at a glance, beside the picture, for a viewer that can.
     """
 
     colormap: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
@@ -105,6 +106,7 @@ class Display(Struct, frozen=True, omit_defaults=True):
         default_factory=dict
     )
     roi_manager: bool = False
+    overview: bool = False
 
 
 def check_display(display: Display) -> None:

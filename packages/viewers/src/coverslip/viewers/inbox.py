@@ -26,6 +26,8 @@ class Arrival(NamedTuple):
     origin: str
     limits: tuple[float, float] | None
     """What contrast the plane asks for; None for one of one value, for RGB and for annotations."""
+    tile: NDArray[Any] | None = None
+    """The plane at reduced size, for an overview; None where the viewer has none."""
 
 
 class Inbox:

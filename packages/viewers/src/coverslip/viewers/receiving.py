@@ -266,11 +266,13 @@ class ReceivingServer(ZMQServer):
         limits = batch.source.display.contrast_limits
         if limits is None and not plane.rgb and plane.kind not in TABLES:
             limits = self.measure(placement, pixels)
+        tile = None
         if plane.kind in TABLES:
             self.count_table(pixels)
         else:
+            tile = self.reduce(placement, pixels)
             pixels = self.take_over(placement, pixels)
-        return Arrival(batch.stream, sequence, placement, pixels, plane.origin, limits)
+        return Arrival(batch.stream, sequence, placement, pixels, plane.origin, limits, tile)
 
     def _take(
         self, plane: Plane, reader: ArenaReader | None, frames: list[memoryview]
@@ -346,6 +348,10 @@ class ReceivingServer(ZMQServer):
         coordinates = tuple(placement.coordinates.values())
         plane: Any = self.memory.hold(pixels, (placement.layer, coordinates))
         return plane  # type: ignore[no-any-return]  # an array to whoever asks it for one
+
+    def reduce(self, placement: Placement, pixels: NDArray[Any]) -> NDArray[Any] | None:
+        """Return a plane at reduced size, for a viewer that has an overview of many; else None."""
+        return None
 
     def measure(self, placement: Placement, pixels: NDArray[Any]) -> tuple[float, float] | None:
         """Return what contrast limits a plane asks for, exact for a layer's first real one.

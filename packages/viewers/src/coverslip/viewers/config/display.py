@@ -105,6 +105,9 @@ class NapariDisplayConfig(DisplayConfig):
         Of every layer; None gives each channel the colour that its name asks for.
     variable_size_handling : NapariVariableSizeHandling, default SEPARATE_LAYERS
         What becomes of planes of several sizes.
+    overview : bool, default False
+        Show the newest plane of each well beside the picture, from the second well on. The user
+        may always switch it.
     well_mode, site_mode, timepoint_mode, channel_mode, z_index_mode : NapariDimensionMode
         How each component is laid out: channels are layers, the rest sliders. A component of
         yours has such a field, too: see `declare_components`.
@@ -117,6 +120,7 @@ class NapariDisplayConfig(DisplayConfig):
 
     colormap: NapariColormap | str | None = NapariColormap.GRAY
     variable_size_handling: NapariVariableSizeHandling = NapariVariableSizeHandling.SEPARATE_LAYERS
+    overview: bool = False
     well_mode: NapariDimensionMode = NapariDimensionMode.STACK
     site_mode: NapariDimensionMode = NapariDimensionMode.STACK
     timepoint_mode: NapariDimensionMode = NapariDimensionMode.STACK
@@ -129,6 +133,7 @@ class NapariDisplayConfig(DisplayConfig):
             super().display(),
             colormap=None if self.colormap is None else str(self.colormap),
             pad=self.variable_size_handling is NapariVariableSizeHandling.PAD_TO_MAX,
+            overview=self.overview,
         )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from PyQt6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, Qt, QUrl
 
 from coverslip.payload import natural_key
-from coverslip.viewers.manager.plate import WELL, Plate, PlateFile
+from coverslip.viewers.manager.plate import Plate, PlateFile
+from coverslip.viewers.wells import WELL
 
 __all__ = ["FileTable"]
 

@@ -7,7 +7,8 @@ from typing import Any
 from PyQt6.QtCore import QAbstractTableModel, QModelIndex, Qt
 from PyQt6.QtGui import QBrush, QColor
 
-from coverslip.viewers.manager.plate import Plate, well_place
+from coverslip.viewers.manager.plate import Plate
+from coverslip.viewers.wells import well_place
 from coverslip.viewers.words import plural
 
 __all__ = ["PlateGrid"]

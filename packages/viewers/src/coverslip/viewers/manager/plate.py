@@ -1,22 +1,16 @@
-"""A folder of files as a plate: which file is of which well, and where wells lie on a grid."""
+"""A folder of files as a plate: which file is of which well."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from coverslip.payload import Value
 from coverslip.viewers.parsers import list_planes
+from coverslip.viewers.wells import WELL
 
-__all__ = ["Plate", "PlateFile", "read_plate", "well_place"]
-
-WELL = "well"
-
-_WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9][0-9]{0,2})")
-_LARGEST = (52, 99)
-"""Rows and columns that a grid may have; wells beyond are in the table alone."""
+__all__ = ["Plate", "PlateFile", "read_plate"]
 
 
 @dataclass(frozen=True)
@@ -78,15 +72,3 @@ def read_plate(folder: Path, pattern: str | None = None) -> Plate:
         unknown=len(listing.unknown),
         left_out=listing.left_out,
     )
-
-
-def well_place(well: str) -> tuple[int, int] | None:
-    """Return a well's row and column, from 0: B03 is (1, 2), AA01 is (26, 0); None for no place."""
-    match = _WELL.fullmatch(well)
-    if match is None:
-        return None
-    row = 0
-    for letter in match[1].upper():
-        row = row * 26 + ord(letter) - ord("A") + 1
-    place = row - 1, int(match[2]) - 1
-    return place if place[0] < _LARGEST[0] and place[1] < _LARGEST[1] else None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from coverslip.payload import Layer
+from coverslip.payload import Layer, Value
 from coverslip.viewers.napari.live import LiveLayer
+from coverslip.viewers.wells import WELL
 
-__all__ = ["accompany", "place_of", "proposed_visibility"]
+__all__ = ["accompany", "place_of", "proposed_visibility", "show_well"]
 
 _BOTTOM_FIRST = ("image", "labels", "shapes", "rois", "tracks", "points")
 
@@ -73,6 +74,25 @@ def accompany(ours: Collection[LiveLayer]) -> None:
     for live in ours:
         if live.layer.key.kind != "image" and live.eye_untouched:
             live.show(not all(_apart(live.layer, image.layer) for image in shown))
+
+
+def show_well(well: Value, images: Collection[LiveLayer]) -> None:
+    """Show the layers of one well where each has its own: those of the channels that are shown.
+
+    All of them, where it has none of those; where the user has clicked an eye, it stays as it is.
+    """
+    wells = [live for live in images if WELL in live.layer.components]
+    shown = {_but_well(live.layer) for live in wells if live.drawn.visible}
+    here = [live for live in wells if live.layer.components[WELL] == well]
+    alike = [live for live in here if _but_well(live.layer) in shown] or here
+    for live in wells if here else []:
+        if live.eye_untouched:
+            live.show(live in alike)
+
+
+def _but_well(layer: Layer) -> tuple[Any, ...]:
+    key = layer.key
+    return key.name, key.step, tuple(item for item in key.components if item[0] != WELL)
 
 
 def _rank(layer: Layer) -> int:

@@ -1,4 +1,4 @@
-"""The bar below the picture: whether the sliders follow the newest plane, and what has come."""
+"""The bar below the picture: whether sliders follow, what has come, what else may be shown."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy fills i
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
-__all__ = ["FOLLOW_KEY", "STEP_KEY", "LiveBar"]
+__all__ = ["FOLLOW_KEY", "OVERVIEW_KEY", "STEP_KEY", "LiveBar"]
 
 FOLLOW_KEY = "Shift-F"
 STEP_KEY = "Shift-S"
+OVERVIEW_KEY = "Shift-W"
 
 _FOLLOWING, _PAUSED = "●  following the newest plane", "▶  follow again"
 
@@ -20,6 +21,7 @@ class LiveBar(QWidget):
     follow_clicked = Signal(bool)
     following_changed = Signal(bool)
     step_chosen = Signal(int)
+    overview_clicked = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,10 +37,20 @@ class LiveBar(QWidget):
         self._steps.setToolTip(f"Show one step, or all side by side. ({STEP_KEY}: the next)")
         self._steps.activated.connect(self.step_chosen)
         self._steps.hide()
+        self._overview = QPushButton("plate overview")
+        self._overview.setCheckable(True)
+        self._overview.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._overview.setToolTip(
+            f"The newest plane of each well, beside the picture; click one to go there. "
+            f"({OVERVIEW_KEY})"
+        )
+        self._overview.clicked.connect(self.overview_clicked)
+        self._overview.hide()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 2, 8, 2)
         layout.setSpacing(12)
         layout.addWidget(self._words)
+        layout.addWidget(self._overview)
         layout.addWidget(self._steps)
         # Rightmost and of one width, so that it does not move under the mouse as words grow.
         layout.addWidget(self._button)
@@ -73,6 +85,12 @@ class LiveBar(QWidget):
             self._steps.addItems(names)
         self._steps.setCurrentIndex(chosen)
         self._steps.setVisible(bool(names))
+
+    def offer_overview(self, offered: bool, *, shown: bool) -> None:
+        """Offer the plate's overview, where there are wells for it; say whether it is shown."""
+        self._overview.setChecked(shown)
+        if self._overview.isHidden() == offered:
+            self._overview.setVisible(offered)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
         """Take the width again: the window's style brings a font of its own."""

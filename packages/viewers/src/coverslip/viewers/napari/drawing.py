@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from coverslip.payload import Kind
+from coverslip.payload import Kind, Placement
 from coverslip.viewers.memory import Entry
 from coverslip.viewers.napari.rows import as_vertices
+from coverslip.viewers.napari.tiles import EDGE, tile_of, well_of
 from coverslip.viewers.server import Arrival, ViewerServer
 from coverslip.viewers.snapshot import LayerSnapshot
 
@@ -56,6 +57,13 @@ class NapariServer(ViewerServer):
         if kind == "rois":
             self.count_table(as_vertices(kind, table))
 
+    def reduce(self, placement: Placement, pixels: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the tile that the overview shows of a plane, which later may be on disk."""
+        if well_of(placement) is None:
+            return None
+        live = self._live
+        return tile_of(pixels, EDGE if live is None else live.scene.overview.tiles.edge)
+
     # ---- GUI thread -------------------------------------------------------------------
 
     def pump_with(self, pump: Pump | None) -> None:
@@ -68,7 +76,9 @@ class NapariServer(ViewerServer):
 
     def insert(self, arrival: Arrival) -> None:
         """Put one plane into its layer."""
-        self._shown.scene.insert(arrival.placement, arrival.pixels, arrival.origin, arrival.limits)
+        self._shown.scene.insert(
+            arrival.placement, arrival.pixels, arrival.origin, arrival.limits, arrival.tile
+        )
 
     def drop_lost(self, lost: Entry) -> None:
         """Take a plane whose pixels are lost out of its layer."""

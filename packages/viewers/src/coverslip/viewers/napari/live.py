@@ -118,6 +118,11 @@ class LiveLayer(ABC):
         """Return the plane that is drawn at a place; None for none, many, and for tables."""
         return None
 
+    def holds(self, place: Mapping[str, Value]) -> bool:
+        """Whether anything has come for a place."""
+        store = self.layer.store
+        return all(name in place for name in store.axes) and store.key(place) in store
+
     @abstractmethod
     def redraw(self) -> None:
         """Draw again what is in view."""

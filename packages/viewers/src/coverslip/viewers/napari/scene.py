@@ -10,37 +10,34 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from coverslip.payload import (
-    TABLES,
-    Layer,
-    LayerKey,
-    Placement,
-    Projection,
-    UnsupportedArray,
-    Value,
-)
+from coverslip.payload import TABLES, Layer, Placement, Projection, Value
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.layering import MAX_LAYERS, admit, too_many
-from coverslip.viewers.memory import Entry, HeldPlane, Memory
-from coverslip.viewers.napari.arrangement import accompany, place_of, proposed_visibility
-from coverslip.viewers.napari.backdrop import backdrop
-from coverslip.viewers.napari.bar import FOLLOW_KEY, STEP_KEY, LiveBar
-from coverslip.viewers.napari.beside import OwnLayers
+from coverslip.viewers.memory import Entry, Memory
+from coverslip.viewers.napari.arrangement import (
+    accompany,
+    place_of,
+    proposed_visibility,
+    show_well,
+)
+from coverslip.viewers.napari.bar import FOLLOW_KEY, OVERVIEW_KEY, STEP_KEY, LiveBar
+from coverslip.viewers.napari.footing import Footing
 from coverslip.viewers.napari.layers import LiveImage, LiveLabels
 from coverslip.viewers.napari.live import Limits, LiveLayer
 from coverslip.viewers.napari.looks import Looks
-from coverslip.viewers.napari.planes import Grid
-from coverslip.viewers.napari.reach import check_reach
+from coverslip.viewers.napari.ours import Ours
+from coverslip.viewers.napari.overview import Overview
+from coverslip.viewers.napari.retention import Retention
 from coverslip.viewers.napari.sliders import Sliders
-from coverslip.viewers.napari.spacing import Spacing
 from coverslip.viewers.napari.steps import Steps
 from coverslip.viewers.napari.tables import live_table
+from coverslip.viewers.napari.tiles import ROOM, Tiles
 from coverslip.viewers.napari.values import ValueLabels
+from coverslip.viewers.wells import WELL
 from coverslip.viewers.words import format_size
 
 if TYPE_CHECKING:
@@ -81,35 +78,50 @@ class Scene:
     ) -> None:
         self.viewer = viewer
         self.max_layers = max_layers
-        self._memory = Memory() if memory is None else memory
-        self._keeps: dict[LayerKey, int] = {}
-        """How many planes to keep, of the layers whose streams do not keep all."""
         self.projection = Projection()
         self.following = True
-        self._live: dict[LayerKey, LiveLayer] = {}
         self.looks = Looks()
-        self._spacing = Spacing()
-        self._backdrop: LiveLayer | None = None
+        self.bar = LiveBar()
+        self._memory = Memory() if memory is None else memory
+        self._ours = Ours(viewer)
         self._sliders = Sliders(viewer, self._on_scrub)
-        self._own_layers = OwnLayers(viewer, self._is_ours, self._lengths, self._on_own_layers)
         self._values = ValueLabels(viewer, self._sliders, _WAITING if waits else None)
-        self._grown = False
+        self._footing = Footing(
+            viewer,
+            self._ours,
+            self.projection,
+            self._sliders,
+            self._values,
+            is_ours=self._is_ours,
+            sliced=self._all_drawn,
+        )
+        self._retention = Retention(self._memory, self.projection, self._ours, self._sliders)
         self._newest: dict[str, Value] | None = None
         self._planes = 0
         self._said = -_WORDS
         self._collisions = Burst(logger, "plane(s) replaced one of another step or output")
-        self.bar = LiveBar()
         self.bar.follow_clicked.connect(self.follow)
         self._steps = Steps(viewer, self.bar)
+        # Of what the process may take: a sixteenth for tiles, no more than is of use.
+        tiles = Tiles(min(ROOM, self._memory.budget // 16))
+        self.overview = Overview(
+            viewer, self._ours, self._sliders, self.bar, tiles, self._go_to_well
+        )
         viewer.bind_key(FOLLOW_KEY, lambda _: self.follow(not self.following), overwrite=True)
         viewer.bind_key(STEP_KEY, lambda _: self._steps.next(), overwrite=True)
+        viewer.bind_key(OVERVIEW_KEY, lambda _: self.overview.toggle(), overwrite=True)
         for event in (viewer.dims.events.current_step, viewer.dims.events.ndisplay):
             event.connect(self._hand_over)
         viewer.layers.events.removed.connect(self._on_removed)
         self._values.rest()
 
     def insert(
-        self, placement: Placement, pixels: NDArray[Any], origin: str, limits: Limits | None
+        self,
+        placement: Placement,
+        pixels: NDArray[Any],
+        origin: str,
+        limits: Limits | None,
+        tile: NDArray[Any] | None = None,
     ) -> None:
         """Put a plane into its layer; `paint` draws it.
 
@@ -123,6 +135,8 @@ class Scene:
             The output that the plane is, if known.
         limits : tuple of float or None
             The contrast that the plane asks for; None for a plane of one value and for RGB.
+        tile : ndarray, optional
+            What an overview shows of the plane, see `coverslip.viewers.napari.tiles`.
 
         Raises
         ------
@@ -132,11 +146,10 @@ class Scene:
             It reaches farther than napari can count.
         """
         admit(self.projection, placement.layer, self.max_layers)
-        self._measure(placement, pixels)
+        self._footing.measure(placement, pixels)
         change = self.projection.insert(placement, pixels, origin)
         self._planes += 1
-        self._grown = self._grown or bool(change.grown_axes)
-        live = self._live.get(placement.layer)
+        live = self._ours.get(placement.layer)
         if live is None:
             try:
                 live = self._add(change.layer, placement, limits)
@@ -146,16 +159,15 @@ class Scene:
                 raise
         else:
             live.see(limits)
-            self._grown = self._grown or live.outgrown
+            if change.emptied:
+                self.overview.forget(live)
             if change.emptied or live.in_view(placement.coordinates, self._sliders.looked_at):
                 live.stale = True
         if live.drawn.visible:
             self._newest = placement.coordinates
-        if placement.keep:
-            self._keeps[placement.layer] = placement.keep
-            self._trim(live)
-        else:
-            self._keeps.pop(placement.layer, None)
+        if self._retention.note(placement) or change.grown_axes or live.outgrown:
+            self._footing.outdated = True
+        self.overview.see(placement, tile)
         if change.collision:
             old, new = change.collision
             self._collisions.count(f"{new} replaced {old}")
@@ -164,18 +176,17 @@ class Scene:
         """Draw what has changed since the last time, if it can be seen."""
         target = self._newest if self.following and self._newest is not None else {}
         self._newest = None
-        if self._grown:
-            self._grow(target)
-        elif target and self._sliders.go_to(target):
+        moved = self._footing.outdated and self._footing.renew(target)
+        if not moved and target and self._sliders.go_to(target):
             self._all_drawn()
-        for key in self._keeps:
-            # What was spared for being in view is in view no more.
-            self._trim(self._live[key])
-        self._look()
-        for live in self._live.values():
+        if self._retention.trim():
+            self._footing.outdated = True
+        self._retention.look()
+        for live in self._ours:
             live.settle()
             if live.stale:
                 live.redraw()
+        self.overview.paint()
         if time.monotonic() - self._said >= _WORDS:
             self.say()
 
@@ -202,7 +213,7 @@ class Scene:
 
     def reset_contrast(self) -> None:
         """Give each image the contrast that what is in view of it asks for, as it would be new."""
-        for live in self._live.values():
+        for live in self._ours:
             live.reset_contrast(self._sliders.looked_at)
 
     def follow(self, following: bool = True) -> None:
@@ -212,10 +223,13 @@ class Scene:
 
     def clear(self) -> None:
         """Take away every layer of ours, and begin anew; the user's own stay."""
+        self.overview.clear()
         with self._sliders.moving():
-            for live in list(self._live.values()):
+            for live in self._ours:
+                # What napari has drawn lives on until Python collects it: it holds no planes.
+                live.layer.store.clear()
                 self.viewer.layers.remove(live.drawn)
-            self._drop_backdrop()
+            self._ours.drop_backdrop()
         self.projection.clear()
         self._planes = 0
         # What the user wanted to keep in view is gone.
@@ -224,114 +238,80 @@ class Scene:
 
     def layers(self) -> list[LiveLayer]:
         """Return the layers of ours, bottom first, standing on all axes that were seen."""
-        self._grow()
-        for live in self._live.values():
+        self._footing.renew()
+        for live in self._ours:
             live.settle()
-        drawn = {live.drawn: live for live in self._live.values()}
-        return [drawn[layer] for layer in self.viewer.layers if layer in drawn]
+        return self._ours.bottom_first()
 
     def close(self) -> None:
         """Let go of the viewer's events; the window itself is not closed."""
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         for event in (self.viewer.dims.events.current_step, self.viewer.dims.events.ndisplay):
             event.disconnect(self._hand_over)
-        self._own_layers.close()
+        self.overview.close()
+        self._footing.close()
         self._values.close()
         self._sliders.close()
-        for live in self._live.values():
-            live.close()
-        self._live.clear()
-
-    # ---- what is kept -----------------------------------------------------------------
+        self._ours.close()
 
     def drop_lost(self, lost: Entry) -> None:
         """Take a plane out of its layer that can be shown no more, unless another has its place."""
-        key, coordinates = lost.tag
-        layer = self.projection.get(key)
-        if layer is None:
-            return
-        held: Any = layer.store.get(coordinates)
-        if isinstance(held, HeldPlane) and held.entry is lost:
-            self.projection.drop(layer, coordinates)
-            self._grown = True
-
-    def _trim(self, live: LiveLayer) -> None:
-        """Let go of a layer's oldest planes, by its stream's wish; never of what is looked at."""
-        looked_at = self._sliders.looked_at
-        dropped = self.projection.trim(
-            live.layer,
-            self._keeps[live.layer.key],
-            lambda coordinates: live.in_view(coordinates, looked_at),
-        )
-        if dropped:
-            self._memory.drop(len(dropped))
-            self._grown = True
-
-    def _look(self) -> None:
-        """Tell the memory what is in view, and what may be next."""
-        if not self._memory.tight:
-            return
-        shown = [live for live in self._live.values() if live.drawn.visible]
-        place = self._sliders.looked_at
-        in_view = [live.plane_at(place) for live in shown]
-        near = [
-            live.plane_at(neighbour) for neighbour in self._sliders.neighbours() for live in shown
-        ]
-        self._memory.look_at(filter(None, in_view), filter(None, near))
+        if self._retention.drop_lost(lost):
+            self._footing.outdated = True
 
     # ---- layers -----------------------------------------------------------------------
 
     def _add(self, layer: Layer, placement: Placement, limits: Limits | None) -> LiveLayer:
         # The layer starts on the axes that all others stand on, so those come first.
-        self._grow()
-        first = not self._live
+        self._footing.renew()
+        first = not self._ours
         live, hide = self._make(layer, placement, limits)
         for other in hide:
             other.show(False)
         layers, selected = self.viewer.layers, self.viewer.layers.selection.active
-        place = place_of(layer, self._live.values(), layers)
-        self._live[layer.key] = live
+        # The overview stays the last, so that it is no part of a grid's pictures.
+        below = [one for one in layers if one is not self.overview.layer]
+        place = place_of(layer, self._ours, below)
+        self._ours.add(live)
         with self._sliders.moving():
             if layer.key.kind in TABLES:
-                self._need_backdrop(layer)
+                self._ours.need_backdrop(layer, self._sliders.grid)
             layers.insert(place, live.drawn)
             if layer.key.kind not in TABLES:
-                self._drop_backdrop()
+                self._ours.drop_backdrop()
             if selected in layers and not any(other.drawn is selected for other in hide):
                 # Whoever is at the controls of one layer keeps them when another comes.
                 layers.selection.active = selected
         if first:
             self._values.update()
-        self._steps.know(self._live.values())
+        self._steps.know(self._ours)
         self._accompany()
-        if len(self._live) == self.max_layers:
+        if len(self._ours) == self.max_layers:
             logger.warning("%s", too_many(self.projection, self.max_layers))
         return live
 
     def _take_back(self, layer: Layer) -> None:
         """Forget a layer that napari has refused, with its plane and the place it came for."""
-        live = self._live.pop(layer.key, None)
-        if live is not None:
-            live.close()
-            if live.drawn in self.viewer.layers:
-                try:
-                    with self._sliders.moving():
-                        self.viewer.layers.remove(live.drawn)
-                except Exception as error:
-                    # What it had not added in full it cannot take out in full; it is off its list.
-                    logger.debug("%s was added in part", live.drawn, exc_info=error)
+        live = self._ours.discard(layer.key)
+        if live is not None and live.drawn in self.viewer.layers:
+            try:
+                with self._sliders.moving():
+                    self.viewer.layers.remove(live.drawn)
+            except Exception as error:
+                # What it had not added in full it cannot take out in full; it is off its list.
+                logger.debug("%s was added in part", live.drawn, exc_info=error)
         for coordinates in tuple(layer.store):
             self.projection.drop(layer, coordinates)
         self.projection.remove(layer)
         self._planes -= 1
-        self._grown = True
+        self._footing.outdated = True
 
     def _make(
         self, layer: Layer, placement: Placement, limits: Limits | None
     ) -> tuple[LiveLayer, list[LiveLayer]]:
         """Return what draws a new layer, and which others hide for it."""
         grid, display, kind = self._sliders.grid, placement.display, layer.key.kind
-        like = self._like()
+        like = self._ours.like()
         live: LiveLayer
         hide: list[LiveLayer] = []
         if kind in TABLES:
@@ -341,8 +321,7 @@ class Scene:
         elif kind == "labels":
             live = LiveLabels(layer, grid)
         else:
-            rivals = [live for live in self._live.values() if live.layer.key.kind == "image"]
-            visible, hide = proposed_visibility(layer, rivals)
+            visible, hide = proposed_visibility(layer, self._ours.images())
             colormap = self.looks.colormap(layer, display)
             live = LiveImage(
                 layer, grid, colormap=colormap, limits=limits, display=display, visible=visible
@@ -350,140 +329,65 @@ class Scene:
             live.on_shown = self._accompany
         self.looks.dress(live.drawn, display)
         with live.unnoticed():
-            live.lie_over(like, self._spacing, display)
+            live.lie_over(like, self._footing.spacing, display)
         return live, hide
-
-    def _like(self) -> LiveLayer | None:
-        """Return a layer that a new one lies over, plane by plane: one with all the axes."""
-        return next(
-            (live for live in self._live.values() if live.layer.key.kind not in TABLES), None
-        )
-
-    def _need_backdrop(self, layer: Layer) -> None:
-        """Have something that all the sliders belong to, where only annotations have come."""
-        if self._backdrop is None and self._like() is None:
-            self._backdrop = backdrop(layer, self._sliders.grid)
-            self.viewer.layers.insert(0, self._backdrop.drawn)
-
-    def _drop_backdrop(self) -> None:
-        dropped, self._backdrop = self._backdrop, None
-        if dropped is not None and dropped.drawn in self.viewer.layers:
-            dropped.close()
-            self.viewer.layers.remove(dropped.drawn)
-
-    def _all(self) -> list[LiveLayer]:
-        """Return all layers and what stands behind them; one that has every axis is the last."""
-        found = [*self._live.values(), *([] if self._backdrop is None else [self._backdrop])]
-        return sorted(found, key=lambda live: live.layer.key.kind not in TABLES)
-
-    def _grow(self, target: Mapping[str, Value] = MappingProxyType({})) -> None:
-        """Let all layers and sliders stand on the axes as they are now, and go to `target`."""
-        self._grown = False
-        grid = Grid.of(self.projection.axes, self._own_layers.axes)
-        every = self._all()
-        if grid == self._sliders.grid and not any(live.outgrown for live in every):
-            return
-        if not every:
-            self._sliders.grid = grid
-            return
-
-        def change() -> None:
-            last = len(every) - 1
-            for number, live in enumerate(every):
-                live.move_to(grid, announce=number == last)
-                live.space(self._spacing)
-
-        self._sliders.stand_on(grid, change, target)
-        self._all_drawn()
-        self._values.update()
-
-    def _measure(self, placement: Placement, pixels: NDArray[Any]) -> None:
-        """Take over the steps that a plane declares, and refuse it where it reaches too far."""
-        display, live = placement.display, self._live.get(placement.layer)
-        if self._spacing.learn(display, {*self.projection.axes.names, *placement.coordinates}):
-            self._space()
-        kind = placement.layer.kind
-        if live is None:
-            like = self._like()
-            now = (1.0, 1.0) if like is None else like.drawn.scale[-2:]
-            steps, _ = self._spacing.of(("y", "x"), now, display)
-        elif kind in TABLES:
-            steps = list(live.drawn.scale[-2:])
-        else:
-            return
-        try:
-            check_reach(self.viewer, kind, pixels, steps)
-        except UnsupportedArray:
-            if not self._live:
-                self._spacing.clear()
-            raise
-
-    def _space(self) -> None:
-        """Let all layers have the distances and the unit that a plane has declared."""
-        dims = self.viewer.dims
-
-        def change() -> None:
-            # While some layers have their new steps and others the old ones, an axis may have
-            # more steps than Qt's sliders count.
-            with dims.events.range.blocker(), dims.events.current_step.blocker():
-                for live in self._all():
-                    live.space(self._spacing)
-            dims.events.range(value=dims.range)
-            dims.events.current_step(value=dims.current_step)
-
-        self._sliders.stand_on(self._sliders.grid, change, {})
-        self._values.update()
-        self.viewer.canvas.overlays.scale_bar.visible = True
 
     def _hand_over(self) -> None:
         """Hand the annotations in view to their layers, as the sliders move."""
         if self._sliders.settled:
             looked_at = self._sliders.looked_at
-            for live in self._live.values():
+            for live in self._ours:
                 live.look(looked_at)
 
     def _all_drawn(self) -> None:
         """Note that napari has just sliced every layer anew."""
-        for live in self._live.values():
+        for live in self._ours:
             live.stale = False
         self._hand_over()
 
-    def _is_ours(self, layer: Any) -> bool:
-        return any(live.drawn is layer for live in self._all())
-
-    def _lengths(self) -> tuple[int, ...]:
-        return self._sliders.grid.shape if self._live else ()
-
-    def _on_own_layers(self) -> None:
-        self._grown = True
-
     def _accompany(self) -> None:
-        accompany(self._live.values())
+        accompany(list(self._ours))
 
     def _on_removed(self, event: Any) -> None:
-        for key, live in list(self._live.items()):
-            if live.drawn is event.value:
-                # The user's choice: its memory is free, and the next plane makes it anew.
-                live.close()
-                del self._live[key]
-                self._keeps.pop(key, None)
-                self.projection.remove(live.layer)
-        if self._backdrop is not None and self._backdrop.drawn is event.value:
-            self._backdrop.close()
-            self._backdrop = None
-        self._steps.know(self._live.values())
+        self.overview.removed(event.value)
+        live = self._ours.removed(event.value)
+        if live is not None:
+            # The user's choice: its memory is free, and the next plane makes it anew.
+            self._retention.forget(live.layer.key)
+            self.projection.remove(live.layer)
+            self.overview.forget(live)
+        self._steps.know(self._ours)
         self._accompany()
-        if not self._live:
-            self._drop_backdrop()
-            self._spacing.clear()
-            self._sliders.grid = Grid()
+        if not self._ours:
+            self._ours.drop_backdrop()
+            self.overview.clear()
+            self._footing.forget()
             self._newest = None
             self._values.rest()
 
     # ---- following --------------------------------------------------------------------
 
     def _on_scrub(self) -> None:
-        self._look()
+        self._retention.look()
         # napari sets its sliders back when the last layer goes, before it says that it went.
-        if self.following and any(live.drawn in self.viewer.layers for live in self._live.values()):
+        if self.following and any(live.drawn in self.viewer.layers for live in self._ours):
             self.follow(False)
+
+    def _is_ours(self, layer: Any) -> bool:
+        return layer in self._ours or layer is self.overview.layer
+
+    # ---- going to a well --------------------------------------------------------------
+
+    def _go_to_well(self, well: Value, newest: Mapping[str, Value]) -> None:
+        """Show a well, as its user wants: where the sliders are, or where its newest plane is."""
+        self.follow(False)
+        show_well(well, self._ours.images())
+        if self._sliders.go_to({WELL: well}):
+            self._all_drawn()
+        here = self._sliders.looked_at
+        images = self._ours.images()
+        empty = not any(live.holds(here) for live in images if live.drawn.visible)
+        if empty and self._sliders.go_to(newest):
+            self._all_drawn()
+        self._retention.look()
+        self.overview.paint()

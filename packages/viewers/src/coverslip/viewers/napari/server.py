@@ -38,7 +38,7 @@ class NapariViewerServer(NapariServer, StandaloneServer):
         """Import napari and open the window; False when a stop was asked for meanwhile."""
         try:
             from coverslip.viewers.napari.listening import Listening
-            from coverslip.viewers.napari.window import LiveWindow, application
+            from coverslip.viewers.napari.window import LiveWindow, application, prepare
         except ImportError as error:
             raise NotInstalled(
                 f'napari cannot be imported ({error}): pip install "coverslip-viewers[napari]"'
@@ -51,6 +51,7 @@ class NapariViewerServer(NapariServer, StandaloneServer):
         title = f"{name} — port {self.connection.endpoint.port}"
         window = LiveWindow(title, self.memory, self.max_layers)
         window.scene.looks.tell = self.report_failure
+        prepare()
         self._live = window
         Listening(window, self).show_dock()
         return True

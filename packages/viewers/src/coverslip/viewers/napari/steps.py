@@ -47,6 +47,8 @@ class Steps:
                 found.setdefault(live.layer.key.step, []).append(live)
         self._layers = dict(sorted(found.items(), key=lambda item: _order(item[0])))
         if self._choice not in self._choices():
+            if self._choice == _ALL:
+                self._viewer.canvas.grid.enabled = False
             self._choice = None
         self._show()
 

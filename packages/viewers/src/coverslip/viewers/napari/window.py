@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import napari
+import numpy as np
+from napari.layers import Image
 from qtpy.QtCore import QBuffer, QIODevice
 from qtpy.QtWidgets import QApplication
 
@@ -16,7 +18,7 @@ from coverslip.viewers.memory import Memory
 from coverslip.viewers.napari.insides import main_window, widen_layer_list
 from coverslip.viewers.napari.scene import Scene
 
-__all__ = ["LiveView", "LiveWindow", "application"]
+__all__ = ["LiveView", "LiveWindow", "application", "prepare"]
 
 _SIZE = (1400, 900)
 _LAYER_LIST = 380
@@ -29,6 +31,11 @@ def application() -> QApplication:
 
     app: QApplication = get_qapp()
     return app
+
+
+def prepare() -> None:
+    """Have napari import what its first layer needs: 2 s that no plane is to wait for."""
+    Image(np.zeros((2, 2), np.uint16))
 
 
 class LiveView:
@@ -69,6 +76,7 @@ class LiveView:
         self._canvas_size: tuple[int, ...] = ()
         self._alone = not viewer.layers
         self._closed = False
+        self.scene.overview.reframe = self._reframe
 
     def paint(self) -> None:
         """Draw what has changed and keep the picture in frame."""
@@ -112,6 +120,12 @@ class LiveView:
         if not self._closed:
             self._closed = True
             self.scene.close()
+
+    def _reframe(self) -> None:
+        """Bring all that is drawn into view, and keep it there until the user moves the camera."""
+        self.viewer.reset_view()
+        if self._framed:
+            self._framed = self._camera()
 
     def _camera(self) -> tuple[Any, ...]:
         camera = self.viewer.scene.camera

@@ -1,0 +1,185 @@
+"""The newest plane of each well as a tile: a picture of it at reduced size, by the mean of areas.
+
+Tiles are made on the thread that receives, while the pixels are at hand, once for each plane:
+later they may be on disk. Pure numpy.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coverslip.payload import LayerKey, Placement, Value
+from coverslip.viewers.wells import WELL
+
+__all__ = ["EDGE", "ROOM", "Group", "Tiles", "group_of", "tile_of", "well_of"]
+
+EDGE: Final = 128
+"""Pixels of a tile's longer side, while there are few of them."""
+
+_LEAST: Final = 8
+
+ROOM: Final = 32 << 20
+"""Bytes that all tiles may take: 512 of 128 x 128, 2,048 of 64 x 64 (384 wells of five channels),
+8,192 of 32 x 32."""
+
+_WELLS: Final = 4096
+"""Wells that have tiles: more than the largest plate has."""
+
+_SAMPLES: Final = 4
+"""Pixels of a large plane that are looked at along each side of what becomes one pixel: all would
+take a fifth longer to look at than the plane takes to copy (measured in docs/large-plates.md)."""
+
+
+class Group(NamedTuple):
+    """What tiles of one kind have in common: planes of one channel and step, of any well and size.
+
+    A viewer that gives each well a layer of its own has many layers of one group.
+    """
+
+    name: str | None
+    step: tuple[str | None, int | None]
+    components: tuple[tuple[str, Value], ...]
+
+
+def group_of(layer: LayerKey) -> Group:
+    """Return the group that a layer's planes belong to."""
+    rest = tuple(item for item in layer.components if item[0] != WELL)
+    return Group(layer.name, layer.step, rest)
+
+
+def well_of(placement: Placement) -> Value | None:
+    """Return the well that a plane of an image is of; None for others, which have no tile."""
+    return placement.components.get(WELL) if placement.layer.kind == "image" else None
+
+
+def tile_of(pixels: NDArray[Any], edge: int = EDGE) -> NDArray[np.float32]:
+    """Return a plane at reduced size.
+
+    Each pixel is the mean of an area: of all its pixels where these are up to 4 x 4, else of as
+    many or a few less, spread over it. A smaller plane is enlarged, by a whole number.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        ``(y, x)`` of any real dtype, or ``(y, x, 3 | 4)``.
+    edge : int
+        Pixels of the longer side, at most.
+
+    Returns
+    -------
+    ndarray
+        float32, finite. ``(y, x)`` in the plane's own values, or ``(y, x, 3)`` from 0 to 1.
+    """
+    longest = max(pixels.shape[:2])
+    # Values beyond float32 and infinities are no failure here: the plane itself is shown.
+    with np.errstate(all="ignore"):
+        if longest <= edge:
+            times = edge // longest
+            tile = pixels.astype(np.float32).repeat(times, axis=0).repeat(times, axis=1)
+        else:
+            step = max(1, -(-longest // (edge * _SAMPLES)))
+            top, left = (min(step, extent) // 2 for extent in pixels.shape[:2])
+            spread = pixels[top::step, left::step]
+            tile = _mean_of_blocks(spread, -(-max(spread.shape[:2]) // edge))
+        if tile.ndim == 3:
+            top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
+            tile = np.clip(tile[..., :3] / np.float32(top), 0.0, 1.0)
+        return np.nan_to_num(tile, copy=False)
+
+
+def _mean_of_blocks(pixels: NDArray[Any], side: int) -> NDArray[np.float32]:
+    """Return the means of squares of pixels; what is left over at the right and bottom is not seen.
+
+    A plane that is less than one square high or wide counts as that.
+    """
+    height, width = (max(1, extent // side) for extent in pixels.shape[:2])
+    down, across = (min(side, extent) for extent in pixels.shape[:2])
+    whole = pixels[: height * down, : width * across]
+    squares = whole.reshape(height, down, width, across, *pixels.shape[2:])
+    mean: NDArray[np.float32] = squares.mean(axis=(1, 3), dtype=np.float32)
+    return mean
+
+
+class Tiles:
+    """Holds the newest tile of each well, for each group; smaller ones when there are many.
+
+    Bounded: in bytes by `room`, in wells by the largest plate. For one thread, but for `edge`,
+    which any may read.
+
+    Parameters
+    ----------
+    room : int
+        Bytes that the tiles may take.
+    """
+
+    def __init__(self, room: int = ROOM) -> None:
+        self.edge = EDGE
+        """Pixels of a tile's longer side, at most."""
+        self.wells: dict[Value, Mapping[str, Value]] = {}
+        """The wells that have tiles, each with the place of its newest plane."""
+        self._room = room
+        self._held: OrderedDict[tuple[Group, Value], NDArray[np.float32]] = OrderedDict()
+        self._nbytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tiles."""
+        return self._nbytes
+
+    def put(
+        self, group: Group, well: Value, place: Mapping[str, Value], tile: NDArray[Any]
+    ) -> bool:
+        """Keep a well's newest tile; whether there was room for its well."""
+        if well not in self.wells and len(self.wells) >= _WELLS:
+            return False
+        self.wells[well] = place
+        self._take_out((group, well))
+        tile = _shrunk(tile, self.edge)
+        self._held[group, well] = tile
+        self._nbytes += tile.nbytes
+        while self._nbytes > self._room:
+            if self.edge > _LEAST:
+                self.shrink_to(self.edge // 2)
+            else:
+                self._take_out(next(iter(self._held)))
+        return True
+
+    def get(self, group: Group, well: Value) -> NDArray[np.float32] | None:
+        """Return the newest tile of a well; None where none has come."""
+        return self._held.get((group, well))
+
+    def shrink_to(self, edge: int) -> None:
+        """Make all tiles, and those to come, no larger than this."""
+        self.edge = max(_LEAST, edge)
+        for key, tile in self._held.items():
+            self._held[key] = _shrunk(tile, self.edge)
+        self._nbytes = sum(tile.nbytes for tile in self._held.values())
+
+    def forget(self, gone: Callable[[Group, Value], bool]) -> None:
+        """Let go of the tiles of planes that are gone, and of the wells that have none any more."""
+        for key in [key for key in self._held if gone(*key)]:
+            self._take_out(key)
+        left = {well for _, well in self._held}
+        for well in self.wells.keys() - left:
+            del self.wells[well]
+
+    def clear(self) -> None:
+        """Let go of all."""
+        self._held.clear()
+        self.wells.clear()
+        self._nbytes, self.edge = 0, EDGE
+
+    def _take_out(self, key: tuple[Group, Value]) -> None:
+        tile = self._held.pop(key, None)
+        if tile is not None:
+            self._nbytes -= tile.nbytes
+
+
+def _shrunk(tile: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
+    side = -(-max(tile.shape[:2]) // edge)
+    return tile if side <= 1 else _mean_of_blocks(tile, side)
