@@ -80,7 +80,9 @@ class Overview:
     ) -> None:
         self.tiles = tiles
         self.reframe: Callable[[], object] = viewer.reset_view
-        """Brings all that is drawn into view."""
+        """Brings all that is drawn into view, as the user has asked for."""
+        self.keep_framed: Callable[[], object] = lambda: None
+        """The same, unless the user has moved the camera."""
         self._viewer = viewer
         self._ours = ours
         self._sliders = sliders
@@ -284,6 +286,7 @@ class Overview:
                 drawn.units = like.drawn.units[-2:]
             if not np.allclose(wanted, now):
                 drawn.scale, drawn.translate = wanted
+                self.keep_framed()
 
     # ---- how it is drawn --------------------------------------------------------------
 

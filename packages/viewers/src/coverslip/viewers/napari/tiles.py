@@ -100,8 +100,15 @@ def _mean_of_blocks(pixels: NDArray[Any], side: int) -> NDArray[np.float32]:
     height, width = (max(1, extent // side) for extent in pixels.shape[:2])
     down, across = (min(side, extent) for extent in pixels.shape[:2])
     whole = pixels[: height * down, : width * across]
-    squares = whole.reshape(height, down, width, across, *pixels.shape[2:])
-    mean: NDArray[np.float32] = squares.mean(axis=(1, 3), dtype=np.float32)
+    # Rows, then columns, each in a few long additions: numpy's mean over two axes of short
+    # squares takes five times as long (measured).
+    rows = whole[::down].astype(np.float32)
+    for row in range(1, down):
+        rows += whole[row::down]
+    mean = rows[:, ::across].copy()
+    for column in range(1, across):
+        mean += rows[:, column::across]
+    mean /= np.float32(down * across)
     return mean
 
 

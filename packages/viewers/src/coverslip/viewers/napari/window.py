@@ -77,6 +77,7 @@ class LiveView:
         self._alone = not viewer.layers
         self._closed = False
         self.scene.overview.reframe = self._reframe
+        self.scene.overview.keep_framed = self._keep_framed
 
     def paint(self) -> None:
         """Draw what has changed and keep the picture in frame."""
@@ -88,11 +89,9 @@ class LiveView:
         size = tuple(self.viewer.canvas.size)
         if not had_layers:
             self._framed = self._camera()
-        elif self._alone and size != self._canvas_size and self._camera() == self._framed:
-            # Sliders that appear take height from the canvas. Once the user has moved the
-            # camera it is his; until then the whole picture stays in view.
-            self.viewer.reset_view()
-            self._framed = self._camera()
+        elif size != self._canvas_size:
+            # Sliders that appear take height from the canvas.
+            self._keep_framed()
         self._canvas_size = size
 
     def screenshot(self) -> bytes:
@@ -126,6 +125,11 @@ class LiveView:
         self.viewer.reset_view()
         if self._framed:
             self._framed = self._camera()
+
+    def _keep_framed(self) -> None:
+        """Do so, unless the user has moved the camera: then it is his."""
+        if self._alone and self._camera() == self._framed:
+            self._reframe()
 
     def _camera(self) -> tuple[Any, ...]:
         camera = self.viewer.scene.camera
