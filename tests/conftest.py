@@ -10,8 +10,9 @@ import os
 import random
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -57,6 +58,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if _tested_alone(item)])
         items[:] = [item for item in items if not _tested_alone(item)]
     items.sort(key=lambda item: item.path.name == "test_foreign_arrays.py")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what is skipped for want of an extra and would not be run where there is one."""
+    report = yield
+    alone = item.config.getoption("--installed") == "package"
+    skipped = report.skipped and isinstance(report.longrepr, tuple)
+    if alone and skipped and item.get_closest_marker("extra") is None:
+        _, _, reason = cast("tuple[str, int, str]", report.longrepr)
+        if "extra" in reason or "could not import" in reason:
+            report.outcome = "failed"
+            report.longrepr = f"{reason}: mark it `extra`, or nothing will ever run it"
+    return report
 
 
 def _tested_alone(item: pytest.Item) -> bool:
