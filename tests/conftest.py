@@ -25,8 +25,10 @@ PLATES = ROOT.parent / "shared" / "data"
 TESTS = ROOT / "tests"
 PACKAGES = tuple(TESTS / name for name in ("transport", "payload", "viewers"))
 """Each is tested in an environment of its own first, see hatch.toml."""
-WITH_VIEWERS = tuple(TESTS / "viewers" / name for name in ("contract", "fiji", "manager", "napari"))
-"""What needs napari, ImageJ or the manager: it cannot even be imported without."""
+WITH_VIEWERS = tuple(
+    TESTS / "viewers" / name for name in ("contract", "dask", "fiji", "manager", "napari")
+)
+"""What needs an extra, such as napari's: it cannot even be imported without."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.extra
 HEAVY = (
     *("napari", "vispy", "qtpy", "PyQt6", "superqt", "magicgui"),
     *("imagej", "scyjava", "jpype"),
-    *("typer", "rich", "tifffile", "scipy", "dask", "zarr"),
+    *("typer", "rich", "tifffile", "scipy", "dask", "distributed", "zarr"),
 )
 
 
@@ -28,3 +28,13 @@ def test_nothing_heavy_comes_along(module: str) -> None:
     )
     assert module in done.stdout.split()
     assert not set(HEAVY) & set(done.stdout.split())
+
+
+def test_an_extra_that_is_not_installed_is_named() -> None:
+    code = "import sys; sys.modules['distributed'] = None; import coverslip.viewers.dask"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "NotInstalled" in done.stderr
+    assert "pip install 'coverslip-viewers[dask]'" in done.stderr

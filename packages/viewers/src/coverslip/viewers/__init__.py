@@ -38,6 +38,7 @@ from coverslip.viewers.connect import connect
 from coverslip.viewers.errors import (
     ConfigError,
     NoDisplay,
+    NoStream,
     NotInstalled,
     StreamClosed,
     UnknownBackend,
@@ -47,6 +48,7 @@ from coverslip.viewers.errors import (
     ViewerGone,
 )
 from coverslip.viewers.fiji import FijiStreamVisualizer
+from coverslip.viewers.given import current_stream
 from coverslip.viewers.kinds import viewer_kinds, visualizer_class
 from coverslip.viewers.messages import LayerInfo, PlaneInfo
 from coverslip.viewers.napari import NapariStreamVisualizer
@@ -78,6 +80,7 @@ __all__ = [
     "NapariStreamingConfig",
     "NapariVariableSizeHandling",
     "NoDisplay",
+    "NoStream",
     "NotInstalled",
     "PlaneInfo",
     "Statistics",
@@ -94,6 +97,7 @@ __all__ = [
     "ViewerGone",
     "backend_names",
     "connect",
+    "current_stream",
     "declare_components",
     "get_backend",
     "register_backend",

@@ -14,6 +14,7 @@
     ├── PatternError     a filename pattern that cannot be read back
     ├── UnreadableImage  a file or an OME-Zarr folder that no plane can be read from
     ├── PipelineFailed   the demo's pipeline ended without saying what it sent
+    ├── NoStream         the process was given no stream to show on; says who gives one
     ├── NoRoom           a plane has no room, in memory or on disk; the message says where and why
     ├── TooManyLayers    a plane for one layer more than a viewer shows; says what to stack
     ├── ViewerGone       a question needs a live viewer and there is none
@@ -33,6 +34,7 @@ __all__ = [
     "NoDisplay",
     "NoParserMatches",
     "NoRoom",
+    "NoStream",
     "NotInstalled",
     "PatternError",
     "PipelineFailed",
@@ -105,6 +107,10 @@ class TooManyPlaces(ViewerError):
 
 class NoRoom(ViewerError):
     """A plane has no room where its viewer keeps planes."""
+
+
+class NoStream(ViewerError, LookupError):
+    """A process was given no stream."""
 
 
 class ViewerGone(ViewerError):

@@ -88,7 +88,8 @@ class Lane:
         self._changed = threading.Condition(lock)
         self._state = LaneState.WAITING
         self._publisher: Publisher | None = None
-        self._inline = False
+        self.transfer = ""
+        """How the viewer that was attached to last gets pixels."""
         self._pending: deque[Parcel] = deque()
         self._credit = Credit(arena, index)
         self._packer = Packer(self, arena, self._changed)
@@ -163,7 +164,7 @@ class Lane:
         It counts what was sent and is gone as dropped, should it read on. Pixels that travel inline
         are in messages already, which the packer bounds.
         """
-        if not self._inline:
+        if self.transfer != "inline":
             self._arena.trim_lane(self.index, share)
 
     def look(self) -> None:
@@ -193,7 +194,7 @@ class Lane:
         """Whether the next planes are the packer's to send."""
         if self._state is not LaneState.LIVE or not self._pending:
             return False
-        return self._inline or self._pending[0].private
+        return self.transfer == "inline" or self._pending[0].private
 
     @property
     def first(self) -> Parcel | None:
@@ -324,7 +325,7 @@ class Lane:
         """
         with self._changed:
             self.account.attached(attached.instance, attached.counts)
-            self._inline = attached.transfer == "inline"
+            self.transfer = attached.transfer
             if self._state is not LaneState.LIVE:
                 self._packer.begin(attached.codecs)
                 self._credit.begin()

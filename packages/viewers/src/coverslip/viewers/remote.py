@@ -31,13 +31,14 @@ from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.target import Presence
 from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
-__all__ = ["RemoteVisualizer", "read_line"]
+__all__ = ["RemoteVisualizer", "read_line", "read_lines"]
 
 logger = logging.getLogger(__name__)
 
 _PING_TIMEOUT = 3.0
 _LOOK_AGAIN = 0.1
 _LONGEST_LINE = 4096
+_MOST_LINES = 8
 
 
 def read_line(text: str | os.PathLike[str]) -> Endpoint:
@@ -53,9 +54,25 @@ def read_line(text: str | os.PathLike[str]) -> Endpoint:
     coverslip.transport.AddressError
         It is no such line, the file cannot be read, or others may read it. Never shows a key.
     """
-    line = os.fspath(text)
+    return Endpoint.from_url(_content(os.fspath(text)))
+
+
+def read_lines(text: str | os.PathLike[str]) -> tuple[Endpoint, ...]:
+    """Return the endpoints of several lines, one for each viewer; raises as `read_line`.
+
+    Parameters
+    ----------
+    text : str or path-like
+        One line or more, with whitespace between them, or a path to a file that holds them.
+    """
+    lines = _content(os.fspath(text)).split(maxsplit=_MOST_LINES)
+    return tuple(Endpoint.from_url(line) for line in lines or [""])
+
+
+def _content(line: str) -> str:
+    """Return the line or lines themselves, from their file where a path is given."""
     if line.strip().startswith(f"{SCHEME}:"):
-        return Endpoint.from_url(line)
+        return line
     path = Path(line)
     try:
         with path.open(encoding="utf-8") as file:
@@ -68,7 +85,7 @@ def read_line(text: str | os.PathLike[str]) -> Endpoint:
         ) from None
     if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
         raise AddressError(f"others may read {path}, and it holds keys: chmod 600 it")
-    return Endpoint.from_url(content)
+    return content
 
 
 class RemoteVisualizer(StreamVisualizer):

@@ -32,6 +32,9 @@ class Statistics(NamedTuple):
         Planes that travelled inline and compressed, summed over the viewers.
     state : tuple of str
         Each viewer's lane: ``"live"``, ``"waiting for the viewer to start"``, …
+    transfer : tuple of str
+        How pixels travel to each viewer, since it proved or failed to prove that it can read this
+        stream's memory: ``"shared_memory"``, ``"inline"``; ``""`` before.
     """
 
     sent: int
@@ -44,6 +47,7 @@ class Statistics(NamedTuple):
     reasons: dict[str, int]
     compressed: int
     state: tuple[str, ...]
+    transfer: tuple[str, ...] = ()
 
     @classmethod
     def total(cls, parts: Iterable[Statistics]) -> Statistics:
@@ -63,6 +67,7 @@ class Statistics(NamedTuple):
             reasons=dict(reasons),
             compressed=sum(part.compressed for part in found),
             state=tuple(state for part in found for state in part.state),
+            transfer=tuple(transfer for part in found for transfer in part.transfer),
         )
 
 

@@ -66,6 +66,11 @@ class Stream:
         room for that long, further sends do not wait until something does.
     producer : str, optional
         A name for the viewer's log and windows; the process's by default.
+    group : str, optional
+        What the ids of streams that belong together end with, also those of forked children.
+    lent : bool, default False
+        Those who send did not open it and cannot know when it is closed: what they send then is
+        dropped, and counted, and raises nothing.
     """
 
     def __init__(
@@ -75,15 +80,19 @@ class Stream:
         budget: int | None = None,
         limit: float = LIMIT,
         producer: str | None = None,
+        group: str = "",
+        lent: bool = False,
     ) -> None:
         self._targets = tuple(targets)
         self._budget = default_budget() if budget is None else budget
         self._limit = limit
         self._producer = producer
+        self._group = group
+        self._lent = lent
         self._open()
 
     def _open(self) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = uuid.uuid4().hex + self._group
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._rate = Rate()
@@ -109,6 +118,16 @@ class Stream:
         self._holdings.watch(self)
         self._pid = os.getpid()
 
+    @property
+    def budget(self) -> int:
+        """Bytes of planes that may wait for the viewers."""
+        return self._budget
+
+    @property
+    def group(self) -> str:
+        """What its id and those of its like end with."""
+        return self._group
+
     def _come_through_fork(self) -> None:
         """Open anew in a forked child: threads, sockets and locks are its parent's."""
         if self._pid != os.getpid():
@@ -118,7 +137,7 @@ class Stream:
 
     def _check(self) -> None:
         self._come_through_fork()
-        if self._closed.is_set():
+        if self._closed.is_set() and not self._lent:
             raise StreamClosed(
                 f"stream {self.id[:8]} was closed; connect again to send more planes"
             )
@@ -140,7 +159,7 @@ class Stream:
         Raises
         ------
         StreamClosed
-            After `close`.
+            After `close`, unless it was `lent`.
         coverslip.payload.UnsupportedArray
             An `allocate`d array was sent before: its memory is the viewers' by now.
         ValueError
@@ -333,6 +352,7 @@ class Stream:
             for lane in self._lanes:
                 reasons.update(lane.account.reasons())
             state = tuple(lane.state.value for lane in self._lanes)
+            transfer = tuple(lane.transfer for lane in self._lanes)
             compressed = sum(lane.compressed for lane in self._lanes)
             under_way = sum(lane.bytes_compressed for lane in self._lanes)
             rate = self._rate.now()
@@ -344,6 +364,7 @@ class Stream:
             reasons=dict(reasons),
             compressed=compressed,
             state=state,
+            transfer=transfer,
         )
 
     # ---- the end ----------------------------------------------------------------------

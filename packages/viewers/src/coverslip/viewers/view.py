@@ -58,6 +58,8 @@ class View(Card, Asking, Annotating):
     config : object, optional
         How planes are laid out and drawn: a configuration, several (for several viewers), or an
         object that holds some. None takes the visualizer's own.
+    looks : sequence of Look, optional
+        Those of another view of the same viewers, instead of what the three above say.
     """
 
     def __init__(
@@ -68,20 +70,24 @@ class View(Card, Asking, Annotating):
         modes: Mapping[str, Mode | str] | None = None,
         keep: Keep | None = None,
         config: object = None,
+        looks: Sequence[Look] | None = None,
     ) -> None:
         self.visualizers: tuple[StreamVisualizer, ...] = (
             (visualizer,) if isinstance(visualizer, StreamVisualizer) else tuple(visualizer)
         )
         self._stream = Stream(self.visualizers) if stream is None else stream
-        self._looks = tuple(
-            Look.of(
-                config_for(one.kind, one.visualizer_config if config is None else config),
-                modes or {},
-                keep,
-            )
-            for one in self.visualizers
-        )
-        self._spelling = Spelling(name for look in self._looks for name in look.modes)
+        if looks is None:
+            looks = [
+                Look.of(
+                    config_for(one.kind, one.visualizer_config if config is None else config),
+                    modes or {},
+                    keep,
+                )
+                for one in self.visualizers
+            ]
+        self.looks = tuple(looks)
+        """How each viewer is asked to lay out and draw what this view sends."""
+        self._spelling = Spelling(name for look in self.looks for name in look.modes)
         self._last: tuple[object, tuple[Source, ...]] | None = None
 
     # ---- planes -----------------------------------------------------------------------
@@ -232,7 +238,7 @@ class View(Card, Asking, Annotating):
                 words=words,
                 replace=replacement,
             )
-            for look in self._looks
+            for look in self.looks
         )
         if plain:
             self._last = (asked, made)
@@ -294,7 +300,7 @@ class View(Card, Asking, Annotating):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process has a stream of its own, to the same viewers.
-        return _rejoin, ([one.again() for one in self.visualizers], self._looks)
+        return _rejoin, ([one.again() for one in self.visualizers], self.looks)
 
     def __repr__(self) -> str:
         counts = self._stream.statistics()
@@ -310,6 +316,4 @@ def _rejoin(makers: Sequence[Callable[[], StreamVisualizer]], looks: tuple[Look,
     visualizers = [make() for make in makers]
     for visualizer in visualizers:
         visualizer.find_viewer()
-    view = View(visualizers)
-    view._looks = looks
-    return view
+    return View(visualizers, looks=looks)

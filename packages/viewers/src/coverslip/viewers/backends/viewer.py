@@ -24,6 +24,7 @@ from coverslip.viewers.config.streaming import (
 )
 from coverslip.viewers.connect import connect
 from coverslip.viewers.errors import ConfigError, ViewerError
+from coverslip.viewers.given import given_view
 from coverslip.viewers.living import Living
 from coverslip.viewers.look import WORDS, Look, as_words
 from coverslip.viewers.stream import Image, Statistics
@@ -171,6 +172,9 @@ class ViewerBackend(StreamingBackend):
     ) -> View:
         """Return the view of a viewer, connecting at first use.
 
+        Where the process was given a stream (see `coverslip.viewers.current_stream`), and no host
+        or port is asked for, it is that one's.
+
         Parameters
         ----------
         host, port : str, int, optional
@@ -178,6 +182,9 @@ class ViewerBackend(StreamingBackend):
         config : Config, optional
             How it is started; None takes the one in force, as `save_batch` does.
         """
+        given = given_view(self.kind) if host is None and port is None else None
+        if given is not None:
+            return given
         if config is None:
             config = config_in_force(self.config)
         if isinstance(config, StreamingConfig):
@@ -214,11 +221,18 @@ class ViewerBackend(StreamingBackend):
         return Statistics.total(view.statistics() for view in self._open())
 
     def _open(self) -> list[View]:
+        """Return the views that were opened, and that of the stream which the process was given."""
+        given = given_view(self.kind)
         with self._lock:
-            return list(self._views.values())
+            return [*self._views.values(), *([] if given is None else [given])]
 
     def close(self, linger: float = 5.0) -> None:
-        """Wait up to `linger` seconds for what is under way, and let go of the viewers."""
+        """Wait up to `linger` seconds for what is under way, and let go of the viewers.
+
+        A stream that the process was given is only waited for.
+        """
+        if given_view(self.kind) is not None:
+            self.flush(linger)
         with self._lock:
             views, self._views = self._views, {}
         for view in views.values():

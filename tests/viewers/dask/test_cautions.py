@@ -1,0 +1,32 @@
+"""What a user is warned of, and when not."""
+
+from __future__ import annotations
+
+import pytest
+
+from coverslip.viewers.dask import stream_to
+from coverslip.viewers.dask.cautions import in_the_clear
+
+
+@pytest.mark.parametrize(
+    ("addresses", "exposed"),
+    [
+        (["tcp://127.0.0.1:8786", "tcp://127.0.0.1:40001"], None),
+        (["tcp://localhost:8786"], None),
+        (["tcp://[::1]:8786"], None),
+        (["inproc://10.0.0.1/1/1"], None),
+        (["tls://10.0.0.1:8786", "tls://10.0.0.2:1"], None),
+        (["wss://cluster.example:8786"], None),
+        (["tcp://10.0.0.1:8786"], "tcp://10.0.0.1:8786"),
+        (["ws://10.0.0.1:8786"], "ws://10.0.0.1:8786"),
+        # A scheduler at a tunnel's end, and workers that are elsewhere all the same.
+        (["tcp://127.0.0.1:8786", "tcp://10.0.0.2:1"], "tcp://10.0.0.2:1"),
+    ],
+)
+def test_keys_that_others_could_listen_to(addresses, exposed):
+    assert in_the_clear(addresses) == exposed
+
+
+def test_what_cannot_be_is_refused_before_anything_is_sent(client, view):
+    with pytest.raises(ValueError, match="budget=0"):
+        stream_to(client, view, budget=0)
