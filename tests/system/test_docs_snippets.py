@@ -52,6 +52,19 @@ def pages_to_run() -> list[Path]:
     return sorted(found, key=lambda page: "coverslip stop" in code_of(page))
 
 
+WITH_EXAMPLES = sorted(
+    path.relative_to(ROOT)
+    for path in ROOT.glob("packages/*/src/**/*.py")
+    if ">>> " in path.read_text(encoding="utf-8")
+)
+
+EXAMPLES = """
+import doctest, importlib, sys
+tried = doctest.testmod(importlib.import_module(sys.argv[1]))
+sys.exit(0 if tried.attempted and not tried.failed else 1)
+"""
+
+
 # Rules ------------------------------------------------------------------------------------------
 
 
@@ -101,6 +114,14 @@ def test_commands_in_the_text_exist(page: Path) -> None:
 )
 def test_a_wrong_command_would_be_found(line: str) -> None:
     assert [problem for words in commands(line) if (problem := complaint(words))] != []
+
+
+def test_the_build_runs_the_others() -> None:
+    scripts = tomllib.loads((ROOT / "hatch.toml").read_text(encoding="utf-8"))["envs"]["default"]
+    assert "python docs/pictures.py" in scripts["scripts"]["docs"]
+    assert "docs" in scripts["scripts"]["test"]
+    pictures = (ROOT / "docs" / "pictures.py").read_text(encoding="utf-8")
+    assert all(f'"{page.name}"' in pictures for page in RUN_BY_THE_BUILD)
 
 
 def test_a_page_is_held_to_what_it_says(tmp_path: Path) -> None:
@@ -186,6 +207,23 @@ def run_page(page: Path, folder: Path, ports: dict[int, int]) -> subprocess.Comp
         timeout=PATIENCE,
         check=False,
     )
+
+
+@pytest.mark.gui
+@pytest.mark.allow_leak("processes", reason="viewers serve all pages, and end with the last")
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
+def test_the_references_examples_run(path: Path, viewers: dict[str, int], tmp_path: Path) -> None:
+    prepare("napari", viewers["napari"])
+    module = ".".join(path.with_suffix("").parts[3:])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", EXAMPLES, module],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.gui

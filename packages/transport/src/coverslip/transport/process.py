@@ -232,7 +232,9 @@ def wait_ready(
         if status is not None:
             raise _launch_error(f"ended with {_exit_words(status)} before it was ready", launched)
         if left <= 0:
-            raise _launch_error(f"was not ready within {timeout:g} s ({seen})", launched)
+            # What was left of a caller's deadline is no round number.
+            given = f"{round(timeout, 1):g}"
+            raise _launch_error(f"was not ready within {given} s ({seen})", launched)
         launched.wait(min(_LOOK_AGAIN, left))
 
 

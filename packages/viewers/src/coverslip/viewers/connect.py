@@ -100,9 +100,12 @@ def connect(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from coverslip.viewers import connect
-    >>> view = connect("napari")  # doctest: +SKIP
-    >>> view.show(image, well="A01", channel="DAPI", z_index=3)  # doctest: +SKIP
+    >>> view = connect("napari")
+    >>> view.show(np.eye(64, dtype=np.uint16), well="A01", channel="DAPI", z_index=3)
+    >>> view.flush(timeout=60)
+    Delivery(sent=1, shown=1, dropped=0, failed=0)
     """
     if connection is not None:
         decided: dict[str, object] = {"kind": kind, "others": others or None, "port": port}

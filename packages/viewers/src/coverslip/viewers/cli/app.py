@@ -330,7 +330,8 @@ def manager() -> None:
         from coverslip.viewers.manager.app import run_manager
     except ImportError as error:
         raise NotInstalled(
-            f'the manager needs {error.name}: pip install "coverslip-viewers[manager]"'
+            f"the manager needs {(error.name or 'Qt').partition('.')[0]}: "
+            'pip install "coverslip-viewers[manager]"'
         ) from error
     raise typer.Exit(run_manager())
 
