@@ -24,8 +24,11 @@ __all__ = ["PYTHON", "SHELL", "Block", "find_blocks", "run_page"]
 PYTHON = frozenset({"python"})
 SHELL = frozenset({"sh", "console"})
 
-_PATIENCE = 150
+_PATIENCE = 100
 """Seconds that one block of shell commands may take."""
+
+_TIMED_OUT = 124
+"""The exit status of coreutils' ``timeout``, which ends what bash has started, too."""
 
 _MARK = re.compile(
     r"\s*<!--\s*(?P<what>not run|before|saved as)(?:, (?P<start>[^:]+))?:(?P<text>.*?)-->\s*", re.S
@@ -191,16 +194,17 @@ def _run_python(block: Block, before: str, code: str, namespace: dict[str, objec
 
 def _run_shell(block: Block, code: str) -> None:
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block.before + code],
+        # The command that does not end is told from the others by bash, as it begins each.
+        ["timeout", str(_PATIENCE), "bash", "-euxo", "pipefail", "-c", block.before + code],
         # No console of ours to wait at, and a runtime that finds this environment's programs.
         stdin=subprocess.DEVNULL,
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=_PATIENCE,
         check=False,
     )
     said = done.stdout + done.stderr
+    assert done.returncode != _TIMED_OUT, f"{block} has not ended within {_PATIENCE} s:\n{said}"
     assert done.returncode == 0, f"{block} ended with {done.returncode}:\n{said}"
 
 
