@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from coverslip.transport import Endpoint, list_connections
+from coverslip.transport import Endpoint, Report, Status, list_connections, request
+from coverslip.viewers import connect
 from coverslip.viewers.cli import servers
 from coverslip.viewers.cli.app import STATUS, app
 from tests.viewers.cli.program import Command, QuietVisualizer
@@ -71,6 +72,22 @@ def test_launch_says_where(command: Command, no_window: None, free_port: Callabl
         "pid": connection.pid,
         "log": str(connection.log),
     }
+
+
+def test_launch_says_to_the_viewer_what_it_may_take(
+    command: Command, no_window: None, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    assert command("launch", "--port", port, "--memory", "1GB", "--max-layers", 2).status == 0
+    with connect("napari", port=port, modes={"well": "slice"}) as view:
+        for well in ("A01", "A02", "A03"):
+            view.show([[1, 2], [3, 4]], well=well)
+        assert view.flush(20).failed == 1
+        assert "2 layers are the most" in str(view.statistics().reasons)
+    (connection,) = list_connections()
+    report = request(connection.endpoint, Status(), Report, timeout=20)
+    assert report.usage.budget == 10**9
+    assert "is no size" in command("launch", "--memory", "much").err
 
 
 def test_clear_and_logs_say_of_whom(command: Command, viewer: QuietVisualizer) -> None:

@@ -3,9 +3,9 @@
 A package joins by an entry point of the group ``coverslip.viewers``, which names either a
 `StreamVisualizer`, or just its `ZMQServer`. Of a server all that is needed is its ``kind``, its
 ``default_port``, and that ``python -m`` of the module that the entry point names runs it, with the
-options ``--port``, ``--title``, ``--launch-id`` and ``--log``. Two more are sent only where a user
-asks for them, and need not be taken: ``--memory BYTES`` (``connect(memory=…)``) and ``--host
-ADDRESS`` (``coverslip launch --bind``). Nothing is imported until its name is asked for.
+options ``--port``, ``--title``, ``--launch-id`` and ``--log``. Three more are sent only where a
+user asks for them, and need not be taken: ``--memory BYTES`` (``connect(memory=…)``), ``--host
+ADDRESS`` and ``--max-layers N`` (``coverslip launch``). Nothing is imported until its name is asked for.
 """
 
 from __future__ import annotations

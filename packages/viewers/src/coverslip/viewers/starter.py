@@ -25,7 +25,11 @@ __all__ = ["Starter"]
 
 logger = logging.getLogger(__name__)
 
-_ASKED: Final = {"--memory": "memory=", "--host": "the address to bind"}
+_ASKED: Final = {
+    "--memory": "memory=",
+    "--host": "the address to bind",
+    "--max-layers": "--max-layers",
+}
 """Options that are given to a viewer's process only where a user asks for them, and how."""
 
 _UNKNOWN_OPTION: Final = re.compile(

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -95,6 +96,9 @@ class StreamVisualizer(Whereabouts):
 
     Any other lets every machine that reaches it try the key.
     """
+
+    max_layers: int | None = None
+    """The layers that a viewer started from here makes at most; None: as many as it likes."""
 
     needs_display: ClassVar[bool] = True
     """Whether a missing display is an error here already, in the caller's terminal."""
@@ -247,17 +251,17 @@ class StreamVisualizer(Whereabouts):
             self._connection = connection
 
     def _command(self, launch_id: str, log: Path, port: int | None) -> list[str]:
-        command = [sys.executable, "-m", self.module, "--launch-id", launch_id]
-        command += ["--log", str(log)]
-        if port is not None:
-            command += ["--port", str(port)]
-        if self.bind is not None:
-            command += ["--host", self.bind]
-        if self.viewer_title:
-            command += ["--title", self.viewer_title]
-        if self.memory is not None:
-            command += ["--memory", str(self.memory)]
-        return command
+        asked = {
+            "--launch-id": launch_id,
+            "--log": log,
+            "--port": port,
+            "--host": self.bind,
+            "--title": self.viewer_title or None,
+            "--memory": self.memory,
+            "--max-layers": self.max_layers,
+        }
+        said = [[name, str(value)] for name, value in asked.items() if value is not None]
+        return [sys.executable, "-m", self.module, *chain.from_iterable(said)]
 
     def _adopt(self) -> bool:
         """Take a running viewer, if one fits and answers; never raises because of one."""

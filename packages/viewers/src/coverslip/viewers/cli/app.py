@@ -19,6 +19,7 @@ from coverslip.viewers.cli.options import (
     Fiji,
     Json,
     Level,
+    Memory,
     Names,
     OwnPort,
     Pattern,
@@ -229,6 +230,11 @@ def launch(
         int | None, typer.Option(min=1, max=64535, help="Data port; the next is 1000 above.")
     ] = None,
     title: Annotated[str | None, typer.Option(help="The window's title.")] = None,
+    memory: Memory = None,
+    max_layers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Layers or windows of which no more are made."),
+    ] = None,
     fiji: Fiji = None,
     allow_macros: Annotated[
         bool,
@@ -244,7 +250,16 @@ def launch(
     from coverslip.viewers.cli.connection import run_launch
 
     _prefer(fiji)
-    run_launch(viewer, bind=bind, port=port, title=title, allow_macros=allow_macros, as_json=json)
+    run_launch(
+        viewer,
+        bind=bind,
+        port=port,
+        title=title,
+        memory=memory,
+        max_layers=max_layers,
+        allow_macros=allow_macros,
+        as_json=json,
+    )
 
 
 @connections.command(epilog=STATUS)

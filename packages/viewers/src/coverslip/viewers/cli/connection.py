@@ -37,6 +37,8 @@ def run_launch(
     bind: str | None,
     port: int | None,
     title: str | None,
+    memory: int | None = None,
+    max_layers: int | None = None,
     allow_macros: bool = False,
     as_json: bool = False,
 ) -> None:
@@ -52,7 +54,7 @@ def run_launch(
         Macros were allowed to a viewer that runs none.
     """
     visualizer = visualizer_class(kind)(port=port, viewer_title=title, persistent=True)
-    visualizer.bind = bind
+    visualizer.bind, visualizer.memory, visualizer.max_layers = bind, memory, max_layers
     if allow_macros:
         if not hasattr(visualizer, "allow_macros"):
             raise ConfigError(f"--allow-macros: {kind} runs no macros; Fiji does (--viewer fiji)")

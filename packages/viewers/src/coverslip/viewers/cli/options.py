@@ -13,18 +13,39 @@ __all__ = [
     "Fiji",
     "Json",
     "Level",
+    "Memory",
     "Names",
     "OwnPort",
     "Pattern",
     "Port",
     "Shot",
     "ViewerKind",
+    "size",
 ]
+
+
+def size(text: str) -> int:
+    """Return the bytes of a size such as 2GiB."""
+    from coverslip.viewers.memory.budget import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
 
 FIJI_VARIABLE = "COVERSLIP_FIJI"
 """The environment variable that chooses an ImageJ."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        metavar="SIZE",
+        parser=size,
+        help="What it may take, such as 2GiB; else 4 GiB, or half of what is free.",
+    ),
+]
 OwnPort = Annotated[int, typer.Argument(metavar="PORT", help="Data port, as `list` shows it.")]
 Shot = Annotated[
     Path | None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from coverslip.viewers.cli.options import Json, Port, ViewerKind
+from coverslip.viewers.cli.options import Json, Port, ViewerKind, size
 
 __all__ = ["audience", "follow", "relay"]
 
@@ -20,15 +20,6 @@ Which = Annotated[
         "of mode 0600 that holds it, or the port of one on this machine.",
     ),
 ]
-
-
-def _size(text: str) -> int:
-    from coverslip.viewers.memory.budget import parse_size
-
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def relay(
@@ -46,14 +37,14 @@ def relay(
         int | None,
         typer.Option(
             metavar="SIZE",
-            parser=_size,
+            parser=size,
             help="What planes may take, such as 2GiB; the rest on disk.",
         ),
     ] = None,
     disk: Annotated[
         int | None,
         typer.Option(
-            metavar="SIZE", parser=_size, help="On disk, such as 100GiB; then the oldest go."
+            metavar="SIZE", parser=size, help="On disk, such as 100GiB; then the oldest go."
         ),
     ] = None,
 ) -> None:
