@@ -5,7 +5,8 @@ A package joins by an entry point of the group ``coverslip.viewers``, which name
 ``default_port``, and that ``python -m`` of the module that the entry point names runs it, with the
 options ``--port``, ``--title``, ``--launch-id`` and ``--log``. Three more are sent only where a
 user asks for them, and need not be taken: ``--memory BYTES`` (``connect(memory=…)``), ``--host
-ADDRESS`` and ``--max-layers N`` (``coverslip launch``). Nothing is imported until its name is asked for.
+ADDRESS`` and ``--max-layers N`` (``coverslip launch``).
+Nothing is imported until its name is asked for.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -260,8 +259,8 @@ class StreamVisualizer(Whereabouts):
             "--memory": self.memory,
             "--max-layers": self.max_layers,
         }
-        said = [[name, str(value)] for name, value in asked.items() if value is not None]
-        return [sys.executable, "-m", self.module, *chain.from_iterable(said)]
+        given = ((name, str(value)) for name, value in asked.items() if value is not None)
+        return [sys.executable, "-m", self.module, *(word for pair in given for word in pair)]
 
     def _adopt(self) -> bool:
         """Take a running viewer, if one fits and answers; never raises because of one."""
