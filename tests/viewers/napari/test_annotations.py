@@ -162,6 +162,27 @@ def test_tracks_run_along_their_time(window: LiveWindow, show: Show) -> None:
     assert len(layer.data) == 1, "one position alone, which napari draws nothing of"
 
 
+def test_tracks_among_more_axes_than_napari_s_have_are_seen_up_to_the_moment(
+    window: LiveWindow, show: Show
+) -> None:
+    for timepoint in (1, 2, 3):
+        for channel in ("DAPI", "GFP"):
+            for z in (1, 2):
+                place = {"timepoint": timepoint, "channel": channel, "z_index": z}
+                show(5, modes={"channel": "stack"}, **place)
+    table = as_tracks([[7, 1, 2, 2], [7, 2, 3, 3], [7, 3, 4, 4], [8, 3, 9, 9]])
+    show(table, kind="tracks", along=("timepoint",))
+    layer = window.viewer.layers["Tracks"]
+    assert tuple(layer.axis_labels) == ("z_index", "y", "x")
+    for z, position in ((1, 0), (2, 1)):
+        go(window, show, timepoint=2, z_index=z)
+        assert layer.data.tolist() == [[0, position, 2, 2], [0, position, 3, 3]]
+        assert layer.current_time == position
+    go(window, show, timepoint=3)
+    assert layer.data[:, -2:].tolist() == [[2, 2], [3, 3], [4, 4], [9, 9]]
+    assert window.screenshot().startswith(b"\x89PNG")
+
+
 def test_numbers_of_tracks_may_be_any_and_cost_nothing(window: LiveWindow, show: Show) -> None:
     table = as_tracks([[2**31 - 1, 2, 3, 3], [-1, 1, 2, 2], [2**31 - 1, 1, 4, 4]])
     show(table, kind="tracks", along=("timepoint",))

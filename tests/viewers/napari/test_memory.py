@@ -11,6 +11,8 @@ import pytest
 
 from coverslip.payload import Kind, Mode, Source, kept, place
 from coverslip.viewers.memory import Memory, Scratch
+from coverslip.viewers.napari.tiles import tile_of, well_of
+from coverslip.viewers.parsers.base import well_name
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -66,7 +68,8 @@ class Sender:
             pixels, (placement.layer, tuple(placement.coordinates.values()))
         )
         limits = (0.0, 300.0) if kind == "image" else None
-        self.window.scene.insert(placement, held, "", limits)
+        tile = None if well_of(placement) is None else tile_of(pixels, 8)
+        self.window.scene.insert(placement, held, "", limits, tile)
         return held
 
 
@@ -220,3 +223,37 @@ def test_a_plane_that_is_lost_leaves_its_layer(
     assert len(live.layer.store) == memory.usage().in_memory < 100
     assert live.grid.values == (tuple(key for (key,) in live.layer.store),)
     assert drawn(window) == 99
+
+
+def test_a_cleared_viewer_counts_no_plane_any_more(
+    window: LiveWindow, memory: Memory, send: Sender
+) -> None:
+    for channel in ("DAPI", "GFP"):
+        for number in range(5):
+            send(number, channel=channel, z_index=number)
+    window.paint()
+    window.scene.clear()
+    usage = memory.usage()
+    assert (usage.in_memory, usage.on_disk, usage.memory) == (0, 0, 0)
+
+
+def test_a_plate_beyond_memory_is_at_a_glance_all_the_same(
+    window: LiveWindow, memory: Memory, send: Sender
+) -> None:
+    wells = [well_name(row, column) for row in range(1, 17) for column in range(1, 25)]
+    for number, well in enumerate(wells):
+        send(number, well=well)
+        if number % 50 == 0:
+            window.paint()
+    window.paint()
+    spilled(memory)
+    assert memory.usage().on_disk > 300
+    overview = window.scene.overview
+    # A sixteenth of this memory has room for the tiles of 64 wells.
+    assert len(overview.tiles.wells) == 384
+    assert overview.tiles.nbytes <= ROOM * NBYTES // 16
+    overview.choose(True)
+    for number in (0, 100, 383):
+        overview._go(wells[number], overview.tiles.wells[wells[number]])
+        assert drawn(window) == number
+    assert not window.scene.following

@@ -25,6 +25,9 @@ __all__ = ["Viewpoint", "as_vertices", "segments_of", "steps_of", "tables_in_vie
 _of_regions: dict[int, NDArray[np.float64]] = {}
 """The vertices of tables of regions, by the table's identity: an array is no key of a dict."""
 
+_TRACKED = 2
+"""Axes beside y and x that napari's tracks have at most."""
+
 _SIDES = 48
 """Of the polygon that an ellipse is drawn as."""
 
@@ -42,6 +45,9 @@ class Viewpoint(NamedTuple):
     """The slider's position on each axis from there on; 0 for one that need not be known."""
     spare: tuple[str, ...] = ()
     """An axis that the napari layer cannot do without, and the grid has not."""
+    moment: tuple[int, ...] = ()
+    """Of tracks with more axes than napari's have room for: the sliders' positions on those left
+    out, the time first. Then `at` says it of the one that is left."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,11 +62,10 @@ def view_of(layer: Layer, grid: Grid, looked_at: Mapping[str, Value]) -> Viewpoi
         if grid.names:
             return Viewpoint(grid, len(grid.names) - 1, (0,))
         return Viewpoint(grid, 0, (), spare=layer.key.along[:1])
+    if layer.key.kind == "tracks":
+        return _view_of_tracks(layer.key.along, grid, looked_at)
     own = set(layer.key.along)
     needed = own | (set(layer.key.axes) - looked_at.keys())
-    if layer.key.kind == "tracks":
-        # napari takes a tracks layer's first axis for its time.
-        needed = {layer.key.along[0]}
     positions = [position for position, name in enumerate(grid.names) if name in needed]
     first = min(positions, default=len(grid.names))
     at = tuple(
@@ -68,6 +73,22 @@ def view_of(layer: Layer, grid: Grid, looked_at: Mapping[str, Value]) -> Viewpoi
         for name, values in zip(grid.names[first:], grid.values[first:], strict=True)
     )
     return Viewpoint(grid, first, at)
+
+
+def _view_of_tracks(
+    along: tuple[str, ...], grid: Grid, looked_at: Mapping[str, Value]
+) -> Viewpoint:
+    """Return the view of tracks: napari takes their first axis for the time, and has one more."""
+    first = grid.names.index(along[0])
+    places = {
+        name: values.index(looked_at[name]) if name in looked_at else 0
+        for name, values in zip(grid.names[first:], grid.values[first:], strict=True)
+    }
+    if len(places) <= _TRACKED:
+        at = tuple(0 if name in along else place for name, place in places.items())
+        return Viewpoint(grid, first, at)
+    *moment, last = places.values()
+    return Viewpoint(grid, len(grid.names) - 1, (last,), moment=tuple(moment))
 
 
 def tables_in_view(

@@ -227,10 +227,15 @@ class LiveTracks(LiveTable):
         if along[0] not in view.grid.names:
             return np.empty((0, *self._row_shape(view)))
         for column, name in enumerate(along, start=1):
-            # An axis to the left of the time is none of the layer's: rows of other places go.
+            # An axis that the layer has not: rows of other places go, and of later times.
             if name not in view.names and name in self._looked_at:
-                table = table[table[:, column] == self._looked_at[name]]
+                rows, here = table[:, column], self._looked_at[name]
+                table = table[rows <= here if column == 1 else rows == here]
         steps = steps_of(self.layer, table, place, view)
+        if view.moment:
+            # All that is left is to be seen now, wherever the slider of the axis that stands in
+            # for the time may be.
+            steps[:, 0] = view.at[0]
         return np.column_stack([table[:, 0], steps])
 
     def _hand_over(self, rows: NDArray[Any]) -> None:
