@@ -168,8 +168,8 @@ def test_tracks_among_more_axes_than_napari_s_have_are_seen_up_to_the_moment(
     for timepoint in (1, 2, 3):
         for channel in ("DAPI", "GFP"):
             for z in (1, 2):
-                place = {"timepoint": timepoint, "channel": channel, "z_index": z}
-                show(5, modes={"channel": "stack"}, **place)
+                modes = {"channel": "stack"}
+                show(5, modes=modes, timepoint=timepoint, channel=channel, z_index=z)
     table = as_tracks([[7, 1, 2, 2], [7, 2, 3, 3], [7, 3, 4, 4], [8, 3, 9, 9]])
     show(table, kind="tracks", along=("timepoint",))
     layer = window.viewer.layers["Tracks"]
