@@ -6,6 +6,9 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy fills i
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
+from coverslip.transport import Usage
+from coverslip.viewers.words import format_size
+
 __all__ = ["FOLLOW_KEY", "OVERVIEW_KEY", "STEP_KEY", "LiveBar"]
 
 FOLLOW_KEY = "Shift-F"
@@ -103,7 +106,25 @@ class LiveBar(QWidget):
         width = max(metrics.horizontalAdvance(text) for text in (_FOLLOWING, _PAUSED))
         self._button.setMinimumWidth(width + 28)  # the style's padding and border, both sides
 
-    def say(self, words: str) -> None:
-        """Show one line of words."""
-        if self._words.text() != words:
-            self._words.setText(words)
+    def tell(self, planes: int, nbytes: int, collisions: int, usage: Usage) -> None:
+        """Say how much has come, and where it is.
+
+        Parameters
+        ----------
+        planes, nbytes, collisions : int
+            Planes that have come, the bytes of those in layers, those that replaced another's.
+        usage : Usage
+            What the viewer's memory says.
+        """
+        megabytes = (usage.memory if usage.on_disk else nbytes) / 1e6
+        words = [f"{planes:,} planes", f"{megabytes:,.0f} MB"]
+        if usage.on_disk:
+            words[1] += " in memory"
+            words.append(f"{usage.on_disk:,} on disk ({format_size(usage.disk)})")
+        if usage.dropped:
+            words.append(f"{usage.dropped:,} dropped")
+        if collisions:
+            words.insert(1, f"{collisions:,} collisions")
+        line = "    ".join(words) if planes else ""
+        if self._words.text() != line:
+            self._words.setText(line)

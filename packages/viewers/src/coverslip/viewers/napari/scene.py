@@ -39,7 +39,6 @@ from coverslip.viewers.napari.tables import live_table
 from coverslip.viewers.napari.tiles import ROOM, Tiles
 from coverslip.viewers.napari.values import ValueLabels
 from coverslip.viewers.wells import WELL
-from coverslip.viewers.words import format_size
 
 if TYPE_CHECKING:
     import napari
@@ -99,7 +98,8 @@ class Scene:
         self._retention = Retention(self._memory, self.projection, self._ours, self._sliders)
         # Qt's timers wait for what is to be drawn: reading ahead would slow down the picture that
         # is waited for, by a third in the slowest tenth of jumps (measured on two cores).
-        self._look_after = QTimer(interval=0, singleShot=True)
+        self._look_after = QTimer()
+        self._look_after.setSingleShot(True)
         self._look_after.timeout.connect(self._retention.look)
         self._newest: dict[str, Value] | None = None
         self._planes = 0
@@ -199,17 +199,8 @@ class Scene:
         """Write on the bar how much has come."""
         # Each change of a text repaints the whole window, 10 ms under a software GL.
         self._said = time.monotonic()
-        usage = self._memory.usage()
-        megabytes = (usage.memory if usage.on_disk else self.projection.nbytes) / 1e6
-        words = [f"{self._planes:,} planes", f"{megabytes:,.0f} MB"]
-        if usage.on_disk:
-            words[1] += " in memory"
-            words.append(f"{usage.on_disk:,} on disk ({format_size(usage.disk)})")
-        if usage.dropped:
-            words.append(f"{usage.dropped:,} dropped")
-        if self.projection.collisions:
-            words.insert(1, f"{self.projection.collisions:,} collisions")
-        self.bar.say("    ".join(words) if self._planes else "")
+        projection = self.projection
+        self.bar.tell(self._planes, projection.nbytes, projection.collisions, self._memory.usage())
 
     @property
     def planes(self) -> int:
