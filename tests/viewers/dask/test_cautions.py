@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from distributed import Client, LocalCluster, Security
 
 from coverslip.viewers.dask import stream_to
 from coverslip.viewers.dask.cautions import in_the_clear
+from tests.viewers.dask import tasks
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,22 @@ def test_keys_that_others_could_listen_to(addresses, exposed):
 def test_what_cannot_be_is_refused_before_anything_is_sent(client, view):
     with pytest.raises(ValueError, match="budget=0"):
         stream_to(client, view, budget=0)
+
+
+@pytest.mark.allow_leak("threads", "files", reason="distributed keeps thread pools")
+def test_keys_travel_by_tls_where_the_cluster_does(view):
+    pytest.importorskip("cryptography", reason="makes the test's certificates")
+    with (
+        LocalCluster(
+            n_workers=1,
+            processes=False,
+            protocol="tls://",
+            security=Security.temporary(),
+            dashboard_address="localhost:0",
+        ) as cluster,
+        Client(cluster) as client,
+        stream_to(client, view) as streams,
+    ):
+        assert all(address.startswith("tls://") for address in client.nthreads())
+        client.submit(tasks.show, "S01", 5).result(60)
+        assert streams.flush(60) == (5, 5, 0, 0)
