@@ -35,7 +35,7 @@ class Run(NamedTuple):
     rate: float
     """Bytes of pixels a second, from the first `show` until the viewer had all."""
     cpu: float
-    """CPU seconds a gigabyte of the relay, 0 without one."""
+    """CPU seconds a gigabyte, of all processes."""
 
 
 def relay_table(console: Console, rounds: int) -> None:
@@ -47,7 +47,7 @@ def relay_table(console: Console, rounds: int) -> None:
         console.print(f"relay: skipped, {reason}")
         return
     table = Table(title=f"inline, straight and through a relay, medians of {rounds} rounds")
-    for heading in ("", "straight MB/s", "relay MB/s", "ratio", "relay's CPU s/GB"):
+    for heading in ("", "straight MB/s", "relay MB/s", "ratio", "CPU s/GB", "with the relay"):
         table.add_column(heading, justify="right" if heading else "left")
     for link, rate in RATES.items():
         for name, what in (("noise", "noise"), ("a real plate", str(PLATE))):
@@ -58,13 +58,13 @@ def relay_table(console: Console, rounds: int) -> None:
             straight = statistics.median(one.rate for one, _ in pairs)
             relayed = statistics.median(other.rate for _, other in pairs)
             ratio = statistics.median(other.rate / one.rate for one, other in pairs)
-            cpu = statistics.median(other.cpu for _, other in pairs)
             table.add_row(
                 f"{link}, {name}",
                 f"{straight / 1e6:.0f}",
                 f"{relayed / 1e6:.0f}",
                 f"{ratio:.2f}",
-                f"{cpu:.1f}",
+                f"{statistics.median(one.cpu for one, _ in pairs):.1f}",
+                f"{statistics.median(other.cpu for _, other in pairs):.1f}",
             )
     console.print(table)
 
@@ -83,16 +83,15 @@ def _measure(rate: str | None, what: str, through: bool) -> Run:
             _tell(viewer, line)
         pipeline = link.here(*run, "pipeline", line, what)
         _tell(pipeline, WARM)
-        _told(pipeline)
+        before = _told(pipeline)["cpu"]
         _tell(viewer, WARM)
-        _told(viewer)
-        before = 0.0 if relay is None else _cpu(relay)
+        before += _told(viewer)["cpu"] + _cpu(relay)
         _tell(pipeline, PLANES)
         sent = _told(pipeline)
         _tell(viewer, WARM + PLANES)
-        took = _told(viewer)["last"] - sent["began"]
-        cpu = 0.0 if relay is None else _cpu(relay) - before
-        return Run(sent["nbytes"] / took, cpu / sent["nbytes"] * 1e9)
+        shown = _told(viewer)
+        cpu = sent["cpu"] + shown["cpu"] + _cpu(relay) - before
+        return Run(sent["nbytes"] / (shown["last"] - sent["began"]), cpu / sent["nbytes"] * 1e9)
 
 
 def _tell(process: subprocess.Popen[str], what: object) -> None:
@@ -107,7 +106,9 @@ def _told(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-def _cpu(relay: subprocess.Popen[str]) -> float:
+def _cpu(relay: subprocess.Popen[str] | None) -> float:
+    if relay is None:
+        return 0.0
     _tell(relay, "cpu")
     return float(_told(relay)["cpu"])
 
@@ -136,7 +137,7 @@ def _view(host: str) -> None:
             wanted = int(line)
             while sum(one.counts().shown for one in server.ledgers.values()) < wanted:
                 time.sleep(0.001)  # nothing tells; a millisecond in seconds
-            _say(last=server.last / 1e9)
+            _say(last=server.last / 1e9, cpu=time.process_time())
 
 
 def _tick(server: Any) -> None:
@@ -176,7 +177,7 @@ def _stream(line: str, what: str) -> None:
         delivery = stream.flush(TIMEOUT)
         if delivery.shown != number:
             raise SystemExit(f"{delivery}: {stream.statistics().reasons}")
-        _say(began=began, nbytes=nbytes)
+        _say(began=began, nbytes=nbytes, cpu=time.process_time())
 
 
 if __name__ == "__main__":

@@ -16,12 +16,16 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
+from coverslip.transport import Done, request
 from coverslip.viewers import View
-from coverslip.viewers.messages import LayerInfo
+from coverslip.viewers.messages import Follow, LayerInfo, Unfollow
 from coverslip.viewers.parsers import list_planes
+from coverslip.viewers.relay.server import RelayServer
+from coverslip.viewers.remote import RemoteVisualizer
+from tests.conftest import free_pair
 from tests.viewers.contract.conftest import settle
 from tests.viewers.contract.subject import Hands, Subject, plane
-from tests.waiting import eventually
+from tests.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.gui
 
@@ -330,3 +334,27 @@ def test_a_pipeline_saves_batches_by_file_name(subject: Subject, view: View, pla
             backend.save_batch([np.ones((2, 2))] * 2, ["one.tif"])
     finally:
         backend.close()
+
+
+@pytest.mark.needs("window")
+def test_of_a_relay_s_planes_the_newest_comes_first_and_stays_in_view(
+    view: View, hands: Hands
+) -> None:
+    viewer = view.visualizer.endpoint
+    with RelayServer(memory=64 << 20, port=free_pair()) as relay:
+        relay.start()
+        endpoint = relay.connection.endpoint
+        with View(RemoteVisualizer(endpoint)) as pipeline:
+            for z in range(6):
+                pipeline.show(plane(z + 1), z_index=z)
+            assert pipeline.flush(DEADLINE).shown == 6
+        line = endpoint.to_url()
+        request(viewer, Follow(line=line, newest=True), Done, timeout=DEADLINE)
+        eventually(lambda: sum(len(layer.planes) for layer in view.layers()) == 6, "all are there")
+        request(viewer, Unfollow(line=line), Done, timeout=DEADLINE)
+    eventually(lambda: hands.place().get("z_index") == "5", "it went to the newest")
+    # To have been drawn twice since leads nowhere else.
+    for _ in range(2):
+        view.screenshot()
+    assert hands.place()["z_index"] == "5"
+    assert hands.pixel(5, 5) == 6

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from coverslip.transport import Endpoint, request
+from coverslip.transport import Done, Endpoint, request
 from coverslip.viewers import View
+from coverslip.viewers.messages import Follow, Unfollow
 from coverslip.viewers.relay.messages import Audience, ListAudience, Reader
 from coverslip.viewers.relay.server import RelayServer
 from coverslip.viewers.remote import RemoteVisualizer
@@ -59,13 +60,16 @@ def viewer(running: ExitStack, free_port: Callable[[], int]) -> Viewer:
     return start
 
 
+def unfollow(server: HeadlessServer, endpoint: Endpoint) -> None:
+    """Have a viewer follow a relay no more."""
+    message = Unfollow(line=endpoint.to_url())
+    request(server.connection.endpoint, message, Done, timeout=20)
+
+
 def follow(
     server: HeadlessServer | HeadlessVisualizer, endpoint: Endpoint, *, newest: bool = False
 ) -> None:
     """Have a viewer follow a relay."""
-    from coverslip.transport import Done
-    from coverslip.viewers.messages import Follow
-
     message = Follow(line=endpoint.to_url(), newest=newest)
     request(server.connection.endpoint, message, Done, timeout=20)
 

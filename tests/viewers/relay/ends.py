@@ -97,6 +97,7 @@ class Got(NamedTuple):
     sequence: int
     batch: Batch | None
     frames: list[bytes]
+    late: bool
 
     @property
     def number(self) -> Any:
@@ -137,11 +138,11 @@ class Taker:
         self.cleared.append(fetched.cleared)
         sequence, frames = fetched.sequence, answered.frames
         got = []
-        for planes, count in fetched.messages:
-            mine, frames = frames[:count], frames[count:]
+        for one in fetched.messages:
+            mine, frames = frames[: one.frames], frames[one.frames :]
             batch = decode_message(mine) if mine else None
-            got.append(Got(sequence, batch, [bytes(frame) for frame in mine[1:]]))
-            sequence += planes
+            got.append(Got(sequence, batch, [bytes(frame) for frame in mine[1:]], one.late))
+            sequence += one.planes
         assert not frames
         self.received = sequence
         return got

@@ -17,6 +17,7 @@ from tests.viewers.relay.conftest import (
     held,
     numbered,
     producer,
+    unfollow,
 )
 from tests.waiting import DEADLINE, eventually
 
@@ -88,15 +89,24 @@ def test_a_viewer_is_cleared_with_the_relay(relay: Relay, viewer: Viewer) -> Non
     assert account(one).counts().shown == 11
 
 
-def test_asked_twice_to_follow_it_follows_once(relay: Relay, viewer: Viewer) -> None:
+def test_it_follows_once_however_often_asked_until_it_is_asked_not_to(
+    relay: Relay, viewer: Viewer
+) -> None:
     server = relay()
     one = viewer(server)
     follow(one, server.connection.endpoint)
     with producer(server) as view:
         view.show(numbered(3), z_index=3)
         view.flush(DEADLINE)
-    shows(one, checksums(3))
-    assert len(audience(server)) == 1
+        shows(one, checksums(3))
+        assert len(audience(server)) == 1
+        unfollow(one, server.connection.endpoint)
+        view.show(numbered(4), z_index=4)
+        view.flush(DEADLINE)
+        # As the same viewer it goes on where it was.
+        follow(one, server.connection.endpoint)
+        shows(one, checksums(3, 4))
+        assert account(one).counts().shown == 2
 
 
 def test_what_the_relay_let_go_of_is_dropped_in_the_viewer(

@@ -22,7 +22,7 @@ __all__ = ["Answered", "Channel"]
 _ENVELOPE: Final = 2
 """Frames before the answer: its ticket, and an empty one."""
 
-_ENDS: Final = zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | BAD_HANDSHAKE
+_ENDS: Final = zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | BAD_HANDSHAKE
 
 
 class Answered(NamedTuple):

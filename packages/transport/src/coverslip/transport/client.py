@@ -91,7 +91,8 @@ def ended(monitor: Socket, endpoint: Endpoint) -> TransportError:
     """Return what the event that a connection's monitor has tells of its end."""
     where = f"{endpoint.kind} at {endpoint.control_address}"
     event = recv_monitor_message(monitor)["event"]
-    if event == zmq.EVENT_CONNECT_RETRIED:
+    # Closed: one that is not to be retried; what was connected is disconnected instead.
+    if event in (zmq.EVENT_CONNECT_RETRIED, zmq.EVENT_CLOSED):
         return NoServer(f"nobody listens: tried {where}; it has ended, or starts on another port")
     if event & BAD_HANDSHAKE:
         return ProtocolError(

@@ -149,6 +149,7 @@ def open_channel(context: Context, endpoint: Endpoint) -> Socket:
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REPLY)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 5 * HEARTBEAT_INTERVAL)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_TIMEOUT)
+    socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_TIMEOUT)
     # Whoever has it begins anew, and knows that a request or an answer may have been lost.
     socket.setsockopt(zmq.RECONNECT_IVL, -1)
     return socket

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from coverslip.payload import InvalidMessage, decode
-from coverslip.transport import Attach, Channel, Endpoint, Refused, TransportError
-from coverslip.viewers.relay.messages import LARGEST_FETCH, Fetch, Fetched
+from coverslip.transport import Attach, Channel, Endpoint, NotListening, Refused, TransportError
+from coverslip.viewers.relay.messages import LARGEST_FETCH, Fetch, Fetched, Passed
 
 if TYPE_CHECKING:
     from coverslip.viewers.server import ViewerServer
@@ -44,7 +44,7 @@ class Follower:
     """Takes in what a relay has, each plane once as long as both live, in the order it is sent.
 
     A thread of its own fetches; the server's takes in what was fetched, once there is room. When
-    the connection ends it is tried again, every second, until `close`.
+    the connection ends it is tried again, every second, until `end`.
 
     Parameters
     ----------
@@ -61,6 +61,7 @@ class Follower:
         self._server = server
         self._newest = newest
         self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
         self._account = ""
         self._stream = ""
         self._received = 0
@@ -69,15 +70,27 @@ class Follower:
         self._taken = threading.Event()
         self._taken.set()
         self._limit = _LEAST_FETCH
-        self._thread = threading.Thread(
-            target=self._run, name=f"coverslip-follower-{endpoint.port}", daemon=True
-        )
+        self.begin()
+
+    def begin(self) -> None:
+        """Fetch, from where it was; does nothing while it does so."""
+        if self._thread is not None:
+            if not self._closing.is_set():
+                return
+            self._thread.join(_JOIN_SECONDS)
+        self._closing.clear()
+        name = f"coverslip-follower-{self.endpoint.port}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Fetch no more. What was fetched is shown. Idempotent."""
+    def end(self) -> None:
+        """Fetch no more, as soon as may be; never waits. What was fetched is shown."""
         self._closing.set()
-        if self._thread is not threading.current_thread():
+
+    def close(self) -> None:
+        """Fetch no more; waits for the thread. Idempotent."""
+        self.end()
+        if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
 
     # ---- its own thread ---------------------------------------------------------------
@@ -144,13 +157,17 @@ class Follower:
             self._account, self._received = fetched.account, 0
             self._stream = f"relay-{fetched.account}"
             self._epoch = 1 + secrets.randbelow(1 << 32)
+        if fetched.sequence != self._received:
+            # A question of an earlier connection was answered between two of this one.
+            raise NotListening(f"the relay sent plane {fetched.sequence} out of its turn")
         if fetched.cleared:
             self._clear()
         hand_in = self._server.hand_in
         sequence, at = fetched.sequence, 0
-        for planes, count in fetched.messages:
-            hand_in(partial(self._deliver, sequence, planes, frames[at : at + count]))
-            sequence, at = sequence + planes, at + count
+        for one in fetched.messages:
+            end = at + one.frames
+            hand_in(partial(self._deliver, sequence, one, frames[at:end]))
+            sequence, at = sequence + one.planes, end
         self._received = sequence
         if fetched.messages:
             self._taken.clear()
@@ -169,7 +186,7 @@ class Follower:
 
     # ---- the server's thread ----------------------------------------------------------
 
-    def _deliver(self, sequence: int, planes: int, frames: list[memoryview]) -> None:
+    def _deliver(self, sequence: int, one: Passed, frames: list[memoryview]) -> None:
         server = self._server
         ledger = server.ledgers.get(self._stream)
         if ledger is None:
@@ -182,8 +199,8 @@ class Follower:
             )
             ledger = server.open_account(attach)
         if not frames:
-            ledger.receive(self._epoch, sequence, planes)
-            for number in range(sequence, sequence + planes):
+            ledger.receive(self._epoch, sequence, one.planes)
+            for number in range(sequence, sequence + one.planes):
                 ledger.dropped(number, "the relay had no room for it any more")
             return
         try:
@@ -193,4 +210,4 @@ class Follower:
         own = msgspec.structs.replace(
             batch, stream=self._stream, epoch=self._epoch, sequence=sequence
         )
-        server.take_in(own, frames)
+        server.take_in(own, frames, late=one.late)

@@ -28,6 +28,8 @@ class Arrival(NamedTuple):
     """What contrast the plane asks for; None for one of one value, for RGB and for annotations."""
     tile: NDArray[Any] | None = None
     """The plane at reduced size, for an overview; None where the viewer has none."""
+    late: bool = False
+    """Newer ones came before it."""
 
 
 class Inbox:

@@ -23,6 +23,7 @@ __all__ = [
     "PlaneInfo",
     "RaiseWindow",
     "RunMacro",
+    "Unfollow",
 ]
 
 
@@ -112,6 +113,12 @@ class Follow(Request, frozen=True, kw_only=True):
 
     line: Annotated[str, msgspec.Meta(max_length=4096)]
     newest: bool = False
+
+
+class Unfollow(Request, frozen=True, kw_only=True):
+    """Fetch no more from a relay, by its line; what it sent stays. Answered with `Done`."""
+
+    line: Annotated[str, msgspec.Meta(max_length=4096)]
 
 
 class RunMacro(Request, frozen=True, kw_only=True):

@@ -209,8 +209,11 @@ class ReceivingServer(ZMQServer):
             raise Refused(str(error)) from None
         self.take_in(batch, frames)
 
-    def take_in(self, batch: Batch, frames: list[memoryview]) -> None:
-        """Do as `handle_data`, with a message that was decoded already; server thread."""
+    def take_in(self, batch: Batch, frames: list[memoryview], *, late: bool = False) -> None:
+        """Do as `handle_data`, with a message that was decoded already; server thread.
+
+        Of a `late` one there were newer planes before: whoever goes to the newest stays there.
+        """
         source = self._sources.get(batch.stream)
         ledger = self.ledgers.get(batch.stream)
         if ledger is None:
@@ -234,7 +237,7 @@ class ReceivingServer(ZMQServer):
                 self.failures.count(reason, exc_info=True)
                 _give_back(plane, reader)
             else:
-                self._inbox.put(arrival)
+                self._inbox.put(arrival._replace(late=True) if late else arrival)
         self.arrived()
 
     def _arrive(

@@ -36,7 +36,14 @@ from coverslip.viewers.following import Follower
 from coverslip.viewers.inbox import Arrival
 from coverslip.viewers.layering import MAX_LAYERS
 from coverslip.viewers.memory import Entry, HeldPlane
-from coverslip.viewers.messages import DescribeLayers, Follow, Layers, RaiseWindow, RunMacro
+from coverslip.viewers.messages import (
+    DescribeLayers,
+    Follow,
+    Layers,
+    RaiseWindow,
+    RunMacro,
+    Unfollow,
+)
 from coverslip.viewers.receiving import ReceivingServer
 from coverslip.viewers.snapshot import LayerSnapshot
 
@@ -46,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_MOST_FOLLOWED: Final = 16
+_MOST_FOLLOWED: Final = 64
 
 
 class ViewerServer(ReceivingServer):
@@ -87,6 +94,7 @@ class ViewerServer(ReceivingServer):
             RaiseWindow: lambda _: self.on_gui(self._raise),
             RunMacro: self.run_macro,
             Follow: self._follow,
+            Unfollow: self._unfollow,
         }
 
     # ---- any thread -------------------------------------------------------------------
@@ -197,15 +205,20 @@ class ViewerServer(ReceivingServer):
         raise Refused(f"{self.kind} runs no macros")
 
     def _follow(self, request: Follow) -> Done:
-        try:
-            endpoint = Endpoint.from_url(request.line)
-        except AddressError as error:
-            raise Refused(str(error)) from None
-        if endpoint.server_key not in self._followers:
-            if len(self._followers) >= _MOST_FOLLOWED:
-                raise Refused(f"it follows {_MOST_FOLLOWED} relays already")
-            follower = Follower(self, endpoint, newest=request.newest)
-            self._followers[endpoint.server_key] = follower
+        endpoint = _endpoint(request.line)
+        known = self._followers.get(endpoint.server_key)
+        if known is not None:
+            known.begin()
+            return Done()
+        if len(self._followers) >= _MOST_FOLLOWED:
+            raise Refused(f"it has followed {_MOST_FOLLOWED} relays: start another viewer")
+        self._followers[endpoint.server_key] = Follower(self, endpoint, newest=request.newest)
+        return Done()
+
+    def _unfollow(self, request: Unfollow) -> Done:
+        follower = self._followers.get(_endpoint(request.line).server_key)
+        if follower is not None:
+            follower.end()
         return Done()
 
     def clear_own(self) -> Done:
@@ -247,3 +260,10 @@ class ViewerServer(ReceivingServer):
             follower.close()
         super().close()
         self._clerk.shutdown(wait=True, cancel_futures=True)
+
+
+def _endpoint(line: str) -> Endpoint:
+    try:
+        return Endpoint.from_url(line)
+    except AddressError as error:
+        raise Refused(str(error)) from None

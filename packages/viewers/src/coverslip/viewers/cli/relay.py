@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coverslip.viewers.cli.options import Json, Port, ViewerKind, size
+
+if TYPE_CHECKING:
+    from coverslip.transport import Endpoint
 
 __all__ = ["audience", "follow", "relay"]
 
@@ -20,6 +23,13 @@ Which = Annotated[
         "of mode 0600 that holds it, or the port of one on this machine.",
     ),
 ]
+
+
+def _endpoint(which: str) -> Endpoint:
+    from coverslip.transport import find
+    from coverslip.viewers.remote import read_line
+
+    return find("relay", int(which)).endpoint if which.isdecimal() else read_line(which)
 
 
 def relay(
@@ -51,7 +61,7 @@ def relay(
     """Run a relay until Ctrl-C: pipelines show on it, viewers fetch from it when they are there."""
     from coverslip.viewers.relay.process import run_relay
 
-    raise typer.Exit(run_relay(port=port, host=bind, title=title, memory=memory, disk=disk))
+    run_relay(port=port, host=bind, title=title, memory=memory, disk=disk)
 
 
 def follow(
@@ -62,44 +72,52 @@ def follow(
         bool,
         typer.Option("--newest-first", help="Of what the relay has already, the newest first."),
     ] = False,
+    end: Annotated[
+        bool, typer.Option("--end", help="Follow no more; what was shown stays.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Have a viewer here show what a relay has, and what comes to it, until the viewer ends."""
-    from coverslip.transport import Done, find, ping, request
+    from coverslip.transport import Done, Request, ping, request
     from coverslip.viewers.cli import report
-    from coverslip.viewers.errors import ConfigError
+    from coverslip.viewers.errors import ConfigError, ViewerGone
     from coverslip.viewers.kinds import visualizer_class
-    from coverslip.viewers.messages import Follow
-    from coverslip.viewers.remote import read_line
+    from coverslip.viewers.messages import Follow, Unfollow
 
-    endpoint = find("relay", int(which)).endpoint if which.isdecimal() else read_line(which)
-    pong = ping(endpoint, PING_TIMEOUT)
-    if "relay" not in pong.capabilities:
-        raise ConfigError(
-            f"what answers there is a {pong.kind} viewer: name a relay's line or port"
-        )
+    endpoint = _endpoint(which)
     visualizer = visualizer_class(viewer)(port=port, persistent=True)
-    report.note(f"finding or starting {viewer} …")
-    visualizer.start_viewer()
-    message = Follow(line=endpoint.to_url(), newest=newest)
+    message: Request
+    if end:
+        # Also from one that is gone.
+        if not visualizer.find_viewer():
+            raise ViewerGone(f"no {viewer} viewer runs that could follow")
+        message = Unfollow(line=endpoint.to_url())
+    else:
+        pong = ping(endpoint, PING_TIMEOUT)
+        if "relay" not in pong.capabilities:
+            raise ConfigError(f"a {pong.kind} viewer answers there: name a relay's line or port")
+        report.note(f"finding or starting {viewer} …")
+        visualizer.start_viewer()
+        message = Follow(line=endpoint.to_url(), newest=newest)
     request(visualizer.endpoint, message, Done, timeout=PING_TIMEOUT)
-    report.note(f"{viewer} on port {visualizer.port} follows the relay on {endpoint.host}")
+    words = "follows no more" if end else "follows"
+    report.note(f"{viewer} on port {visualizer.port} {words} the relay on {endpoint.host}")
     if json:
-        followed = {"host": endpoint.host, "port": endpoint.port}
-        report.print_json({"viewer": viewer, "port": visualizer.port, "relay": followed})
+        relay = {"host": endpoint.host, "port": endpoint.port}
+        report.print_json(
+            {"viewer": viewer, "port": visualizer.port, "relay": relay, "follows": not end}
+        )
 
 
 def audience(which: Which, json: Json = False) -> None:
     """List the viewers that a relay serves: what each was sent, showed, and has still to get."""
     import msgspec
 
-    from coverslip.transport import find, request
+    from coverslip.transport import request
     from coverslip.viewers.cli import report
     from coverslip.viewers.relay.messages import Audience, ListAudience
-    from coverslip.viewers.remote import read_line
 
-    endpoint = find("relay", int(which)).endpoint if which.isdecimal() else read_line(which)
-    found = request(endpoint, ListAudience(), Audience, timeout=PING_TIMEOUT).viewers
+    found = request(_endpoint(which), ListAudience(), Audience, timeout=PING_TIMEOUT).viewers
     if json:
         report.print_json({"viewers": [msgspec.to_builtins(one) for one in found]})
     elif found:

@@ -102,7 +102,13 @@ class Scene:
                 logger.warning("%s", too_many(self.projection, self._max_layers))
         elif window.hyperstack.layout != layout:
             self._misfits.count(f"{window.layer.name}: {layout} of {window.hyperstack.layout}")
-        window.put(placement.coordinates, arrival.limits, placement.display, placement.replace)
+        window.put(
+            placement.coordinates,
+            arrival.limits,
+            placement.display,
+            placement.replace,
+            late=arrival.late,
+        )
         if placement.keep:
             self._trim(window, placement)
         if change.collision is not None:

@@ -78,6 +78,8 @@ class HyperstackWindow:
         limits: Limits | None,
         display: Display,
         replace: str = "",
+        *,
+        late: bool = False,
     ) -> None:
         """Note a plane that the layer has; :meth:`paint` draws it.
 
@@ -91,14 +93,18 @@ class HyperstackWindow:
             What its source asks for.
         replace : str
             Which replacement it belongs to: the first plane of one empties the window.
+        late : bool
+            Newer ones came before it: the window does not go there.
         """
         stack = self.hyperstack
         if replace and replace != self._replacement:
             self._replacement = replace
             stack.forget()
         stack.put(coordinates)
-        newest = self._newest = self.layer.store.key(coordinates)
-        self.looks.see(stack.channel_of(newest), stack.stain_of(newest), limits, display)
+        place = self.layer.store.key(coordinates)
+        if not late:
+            self._newest = place
+        self.looks.see(stack.channel_of(place), stack.stain_of(place), limits, display)
         self.ruler.see(display, stack.layout)
         self._dirty = True
 

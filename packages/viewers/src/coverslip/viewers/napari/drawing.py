@@ -77,7 +77,12 @@ class NapariServer(ViewerServer):
     def insert(self, arrival: Arrival) -> None:
         """Put one plane into its layer."""
         self._shown.scene.insert(
-            arrival.placement, arrival.pixels, arrival.origin, arrival.limits, arrival.tile
+            arrival.placement,
+            arrival.pixels,
+            arrival.origin,
+            arrival.limits,
+            arrival.tile,
+            late=arrival.late,
         )
 
     def drop_lost(self, lost: Entry) -> None:

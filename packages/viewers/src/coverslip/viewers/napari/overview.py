@@ -109,12 +109,17 @@ class Overview:
         """What napari draws; None while the overview is not shown."""
         return self._layer
 
-    def see(self, placement: Placement, tile: NDArray[np.float32] | None) -> None:
-        """Take notice of a plane that has come, and of its tile."""
+    def see(
+        self, placement: Placement, tile: NDArray[np.float32] | None, *, late: bool = False
+    ) -> None:
+        """Take notice of a plane that has come, and of its tile: a late one is not the newest."""
         well = well_of(placement)
         if well is None or tile is None:
             return
-        if self.tiles.put(group_of(placement.layer), well, placement.coordinates, tile):
+        group = group_of(placement.layer)
+        if late and self.tiles.get(group, well) is not None:
+            return
+        if self.tiles.put(group, well, placement.coordinates, tile):
             self._due[well] = None
         if len(self.tiles.wells) > 1:
             if placement.display.overview and not self._chosen and self._layer is None:

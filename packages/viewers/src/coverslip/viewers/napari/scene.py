@@ -127,6 +127,8 @@ class Scene:
         origin: str,
         limits: Limits | None,
         tile: NDArray[Any] | None = None,
+        *,
+        late: bool = False,
     ) -> None:
         """Put a plane into its layer; `paint` draws it.
 
@@ -142,6 +144,8 @@ class Scene:
             The contrast that the plane asks for; None for a plane of one value and for RGB.
         tile : ndarray, optional
             What an overview shows of the plane, see `coverslip.viewers.napari.tiles`.
+        late : bool
+            Newer ones came before it: the sliders do not go there.
 
         Raises
         ------
@@ -168,11 +172,11 @@ class Scene:
                 self.overview.forget(live)
             if change.emptied or live.in_view(placement.coordinates, self._sliders.looked_at):
                 live.stale = True
-        if live.drawn.visible:
+        if live.drawn.visible and not late:
             self._newest = placement.coordinates
         if self._retention.note(placement) or change.grown_axes or live.outgrown:
             self._footing.outdated = True
-        self.overview.see(placement, tile)
+        self.overview.see(placement, tile, late=late)
         if change.collision:
             old, new = change.collision
             self._collisions.count(f"{new} replaced {old}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from coverslip.transport import TransportError
 from coverslip.viewers.memory.budget import size_argument
 from coverslip.viewers.relay.process import run_relay
 
@@ -23,15 +24,12 @@ def main() -> int:
     parser.add_argument("--launch-id", default="", help="what the launcher knows this process by")
     parser.add_argument("--log", help="the log file that standard error goes to")
     options = parser.parse_args()
-    return run_relay(
-        port=options.port,
-        host=options.host,
-        title=options.title,
-        memory=options.memory,
-        disk=options.disk,
-        launch_id=options.launch_id,
-        log=options.log,
-    )
+    try:
+        run_relay(**vars(options))
+    except TransportError as error:
+        sys.stderr.write(f"coverslip relay: {error}\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -12,12 +12,15 @@ import msgspec
 from coverslip.payload import Inline, decode
 from coverslip.transport import Counts, Enclosed
 from coverslip.viewers.relay.history import Frame, History, Record, headed
-from coverslip.viewers.relay.messages import Fetch, Fetched, Reader
+from coverslip.viewers.relay.messages import Fetch, Fetched, Passed, Reader
 
 __all__ = ["Cursor"]
 
-_MOST_UNCONFIRMED: Final = 1 << 17
+_MOST_UNCONFIRMED: Final = 1 << 18
 """Messages; a viewer that confirms nothing is sent no older ones again."""
+
+_MOST_FRAMES: Final = 1 << 15
+"""In an answer, beyond which no further message is put into it."""
 
 _MESSAGE: Final = 1 << 8
 """Bytes that a message counts for in an answer besides its pixels."""
@@ -31,6 +34,8 @@ class _Step(NamedTuple):
     planes: int
     chosen: tuple[int, ...] | None = None
     """Which of the message's planes; None for all."""
+    late: bool = False
+    """Newer planes were sent before."""
 
 
 class _Sent(NamedTuple):
@@ -61,7 +66,7 @@ class Cursor:
 
     def __init__(self, history: History, viewer: str, *, newest: bool) -> None:
         self.viewer = viewer
-        self._account = uuid.uuid4().hex
+        self.account = uuid.uuid4().hex
         self.title = ""
         self.counts: Counts | None = None
         self._history = history
@@ -77,7 +82,10 @@ class Cursor:
                 held = history.records.values()
                 self._next, self._next_plane = history.end, history.total
                 self._again += [_Step(one.number, one.planes) for one in held if one.ordered]
-                self._back = [_Step(one.number, one.planes) for one in held if not one.ordered]
+                self._back = [
+                    _Step(one.number, one.planes, late=True) for one in held if not one.ordered
+                ]
+                self._back[-1:] = [step._replace(late=False) for step in self._back[-1:]]
         self._tells_clear = False
         self._cleared_at = -1
 
@@ -112,10 +120,10 @@ class Cursor:
             self._heed(request)
             cleared = self._take_clear()
             first = self._sequence
-        messages: list[tuple[int, int]] = []
+        messages: list[Passed] = []
         frames: list[Frame] = []
         size = 0
-        while size < request.limit:
+        while size < request.limit and len(frames) < _MOST_FRAMES:
             with self._history.changed:
                 # What is cleared in between is told of first.
                 step = None if self._clears != self._history.clears else self._take()
@@ -125,11 +133,11 @@ class Cursor:
             message = None if record is None else self._message(record, step)
             with self._history.changed:
                 self._note(step, missed=message is None)
-            messages.append((step.planes, len(message or ())))
+            messages.append(Passed(step.planes, len(message or ()), step.late))
             frames += message or ()
             size += sum(map(len, message or ())) + _MESSAGE
         told = Fetched(
-            account=self._account, sequence=first, messages=tuple(messages), cleared=cleared
+            account=self.account, sequence=first, messages=tuple(messages), cleared=cleared
         )
         return Enclosed(told, frames)
 
@@ -137,7 +145,7 @@ class Cursor:
 
     def _heed(self, request: Fetch) -> None:
         """Take in what the viewer says that it has."""
-        received = request.received if request.account == self._account else 0
+        received = request.received if request.account == self.account else 0
         self.title, self.counts = request.title, request.counts
         while self._unconfirmed and self._unconfirmed[0].sequence < received:
             self._unconfirmed.popleft()
@@ -199,7 +207,7 @@ class Cursor:
             if len(chosen) == behind.planes:
                 return step
             if chosen:
-                return _Step(step.number, len(chosen), chosen)
+                return step._replace(planes=len(chosen), chosen=chosen)
         return None
 
     def _note(self, step: _Step, *, missed: bool) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 from coverslip.transport import Counts, Reply, Request
 
-__all__ = ["LARGEST_FETCH", "STREAM", "Audience", "Fetch", "Fetched", "ListAudience", "Reader"]
+__all__ = [
+    "LARGEST_FETCH",
+    "STREAM",
+    "Audience",
+    "Fetch",
+    "Fetched",
+    "ListAudience",
+    "Passed",
+    "Reader",
+]
 
 STREAM: Final = "relay"
 """The stream's name in headers that a relay sends: no producer's name or epoch leaves it."""
@@ -52,6 +61,16 @@ class Fetch(Request, frozen=True, kw_only=True):
     counts: Counts | None = None
 
 
+class Passed(NamedTuple):
+    """One message of a `Fetched`."""
+
+    planes: _Number
+    frames: _Number
+    """0: the relay had to let go of these planes before the viewer came to them."""
+    late: bool
+    """Newer ones were sent before: whoever looks at the newest plane stays there."""
+
+
 class Fetched(Reply, frozen=True, kw_only=True):
     """What comes next; its messages lie in the frames behind it, each a header and its pixels.
 
@@ -62,16 +81,15 @@ class Fetched(Reply, frozen=True, kw_only=True):
         anew, or has forgotten the viewer: then everything comes again.
     sequence : int
         Number of the first plane that this is about.
-    messages : tuple of (int, int)
-        Planes and frames of each message. No frames: the relay had to let go of these planes
-        before the viewer came to them.
+    messages : tuple of Passed
+        What each is, in their order.
     cleared : bool
         Planes before these were taken away by their pipeline: the viewer is to be emptied.
     """
 
     account: str
     sequence: _Number
-    messages: tuple[tuple[_Number, _Number], ...] = ()
+    messages: tuple[Passed, ...] = ()
     cleared: bool = False
 
 

@@ -1,11 +1,9 @@
-"""A relay's process, from its options to its exit status."""
+"""A relay's process, from its options to its end."""
 
 from __future__ import annotations
 
 import logging
-import sys
 
-from coverslip.transport import TransportError
 from coverslip.viewers.ending import end_with_parent, stop_on_signals
 from coverslip.viewers.memory.budget import default_budget
 from coverslip.viewers.relay.server import RelayServer
@@ -22,7 +20,7 @@ def run_relay(
     disk: int | None = None,
     launch_id: str = "",
     log: str | None = None,
-) -> int:
+) -> None:
     """Run a relay until it is stopped, or until the process that launched it has died.
 
     Parameters
@@ -34,11 +32,10 @@ def run_relay(
     disk : int, optional
         Bytes; by default as many as leave some of the disk to others.
 
-    Returns
-    -------
-    int
-        Exit status: 0 after a stop, 1 when it could not start; then the reason is one line on
-        standard error.
+    Raises
+    ------
+    coverslip.transport.TransportError
+        It could not start: the port is another program's, say.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("coverslip").setLevel(logging.INFO)
@@ -50,9 +47,5 @@ def run_relay(
         stop_on_signals(relay)
         end_with_parent(relay)
         relay.serve_forever()
-    except TransportError as error:
-        sys.stderr.write(f"coverslip relay: {error}\n")
-        return 1
     finally:
         relay.close()
-    return 0

@@ -60,10 +60,17 @@ class _Asked(NamedTuple):
 class _Seat:
     """A viewer, and what it asked."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, session: str) -> None:
         self.cursor = cursor
+        self.session = session
         self.questions: deque[_Asked] = deque()
         self.heard = time.monotonic()
+
+    def knows(self, request: Fetch) -> bool:
+        """Whether it is the viewer that it was; else one that knows nothing of what it was sent."""
+        if request.account == self.cursor.account:
+            self.session = request.session
+        return request.session == self.session
 
 
 class RelayServer(ZMQServer):
@@ -171,7 +178,9 @@ class RelayServer(ZMQServer):
     def _fetch(self, request: Fetch) -> Future[Enclosed]:
         answer: Future[Enclosed] = Future()
         with self.history.changed:
-            seat = self._seats.get(request.viewer) or self._seat(request)
+            seat = self._seats.get(request.viewer)
+            if seat is None or not seat.knows(request):
+                seat = self._seat(request)
             if len(seat.questions) >= _MOST_QUESTIONS:
                 raise Refused(f"{_MOST_QUESTIONS} questions of that viewer are open already")
             seat.heard = time.monotonic()
@@ -183,7 +192,10 @@ class RelayServer(ZMQServer):
         if len(self._seats) >= _MOST_VIEWERS:
             del self._seats[min(self._seats, key=lambda name: self._seats[name].heard)]
         cursor = Cursor(self.history, request.viewer, newest=request.newest)
-        seat = self._seats[request.viewer] = _Seat(cursor)
+        if request.viewer in self._seats:
+            for asked in self._seats.pop(request.viewer).questions:
+                asked.answer.set_exception(Refused("another connection of that viewer has come"))
+        seat = self._seats[request.viewer] = _Seat(cursor, request.session)
         logger.info("viewer %s %s comes", request.viewer, request.title)
         return seat
 
