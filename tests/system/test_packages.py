@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from coverslip.viewers.doctor.packages import check_packages
 from tests.commands import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +28,14 @@ def test_the_three_have_one_version_and_viewers_asks_for_it() -> None:
     needs = project("viewers")["dependencies"]
     assert f"coverslip-transport=={version}" in needs
     assert f"coverslip-payload[compression]=={version}" in needs
+
+
+def test_the_doctor_looks_at_each_extra() -> None:
+    extras = project("viewers")["optional-dependencies"].keys() - {"all"}
+    assert {finding.name for finding in check_packages()} == {
+        "packages",
+        *(f"extra {extra}" for extra in extras),
+    }
 
 
 def test_no_package_owns_the_namespace() -> None:

