@@ -20,7 +20,7 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["demo", "listen", "manager", "notebook"])
+@pytest.mark.parametrize("name", ["demo", "listen", "manager", "notebook", "overview"])
 def test_a_picture_is_small_enough_to_be_kept(name: str) -> None:
     picture = ROOT / "docs" / "images" / f"{name}.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
