@@ -108,3 +108,15 @@ def test_half_a_second_of_the_link_is_under_way(rate: float, window: int) -> Non
     assert lane.economy.window == 16 * MIB
     lane.carry(3.0)
     assert lane.economy.window // MIB == pytest.approx(window, abs=1)
+
+
+def test_for_what_is_kept_and_sent_on_the_ratio_alone_counts() -> None:
+    lane = Lane(2e9)
+    lane.economy.keeps = True
+    assert lane.economy.wants_sample(lane.now)
+    lane.compress(1.6, speed=1.5e9)
+    assert lane.economy.compresses
+    lane.carry(1.0, busy=False, waiting=200 * MIB)
+    assert lane.economy.compresses
+    lane.compress(1.0, times=12)
+    assert not lane.economy.compresses

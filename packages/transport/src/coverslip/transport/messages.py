@@ -266,6 +266,8 @@ class Attached(Reply, frozen=True, kw_only=True):
         Why the transfer is inline.
     codecs : list of str
         What the server can undo of what may be done to inline pixels, in the payload's words.
+    keeps : bool
+        Inline pixels are kept, and sent on, as they come: what is made smaller once stays smaller.
     counts : Counts
         The account so far; what was sent before and never came is dropped in it.
     """
@@ -274,6 +276,7 @@ class Attached(Reply, frozen=True, kw_only=True):
     transfer: Transfer
     reason: str = ""
     codecs: list[str] = []
+    keeps: bool = False
     counts: Counts
 
 

@@ -48,12 +48,16 @@ class Economy:
         Bytes of pixels a second that were compressed.
     ratio : float or None
         Bytes of pixels for each byte that they became.
+    keeps : bool
+        What is sent is kept and sent on as it is, over links that are not known here: compressing
+        pays by the ratio alone.
     """
 
     def __init__(self) -> None:
         self.link: float | None = None
         self.speed: float | None = None
         self.ratio: float | None = None
+        self.keeps = False
         self._compresses = False
         self._viewer_is_slow = False
         self._sampled = float("-inf")
@@ -80,7 +84,7 @@ class Economy:
 
     def wants_sample(self, now: float) -> bool:
         """Whether one plane should be compressed, to know, where others go as they are."""
-        known = self.link is not None and not self._viewer_is_slow
+        known = self.keeps or (self.link is not None and not self._viewer_is_slow)
         return known and not self._compresses and now - self._sampled >= _SAMPLE_INTERVAL
 
     def compressed(self, before: int, after: int, seconds: float, now: float) -> None:
@@ -122,10 +126,12 @@ class Economy:
         self._decide()
 
     def _decide(self) -> None:
-        if self.link is None or self.speed is None or self.ratio is None or self._viewer_is_slow:
-            self._compresses = False
-            return
-        gain = min(self.speed / self.link, self.ratio)
+        if self.keeps:
+            gain = self.ratio or 1.0
+        elif self.link and self.speed and self.ratio and not self._viewer_is_slow:
+            gain = min(self.speed / self.link, self.ratio)
+        else:
+            gain = 1.0
         self._compresses = gain > (_GIVE_UP if self._compresses else _TAKE_UP)
 
 

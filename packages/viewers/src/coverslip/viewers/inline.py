@@ -131,9 +131,10 @@ class Packer:
 
     # ---- the lane's side; its lock is held --------------------------------------------
 
-    def begin(self, codecs: list[str]) -> None:
-        """Send from now on, to a viewer that was attached to and unpacks `codecs`."""
+    def begin(self, codecs: list[str], *, keeps: bool = False) -> None:
+        """Send from now on, to a viewer that was attached to, unpacks `codecs`, or `keeps` all."""
         self.forget()
+        self.economy.keeps = keeps
         self._may_compress = CODEC in codecs and can_compress()
 
     def start(self) -> None:

@@ -327,7 +327,7 @@ class Lane:
             self.account.attached(attached.instance, attached.counts)
             self.transfer = attached.transfer
             if self._state is not LaneState.LIVE:
-                self._packer.begin(attached.codecs)
+                self._packer.begin(attached.codecs, keeps=attached.keeps)
                 self._credit.begin()
                 self._state = LaneState.LIVE
             self.drain()

@@ -129,7 +129,7 @@ class RelayServer(ZMQServer):
             raise Refused(f"stream {request.stream}: {error}") from None
         attached = super().attach(request)
         reason = "a relay passes on what comes in messages, as it is"
-        return msgspec.structs.replace(attached, reason=reason, codecs=[CODEC])
+        return msgspec.structs.replace(attached, reason=reason, codecs=[CODEC], keeps=True)
 
     def accepts_data(self) -> bool:
         """Whether there is room, or will be once something is on disk."""
