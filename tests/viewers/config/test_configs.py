@@ -99,11 +99,14 @@ def test_what_travels() -> None:
         scale={"z": 2, "t": 60, "y": 0.325},
         unit="um",
         variable_size_handling=NapariVariableSizeHandling.PAD_TO_MAX,
+        overview=True,
     ).display()
     assert display.colormap is None
     assert display.contrast_limits == (0.0, 499.5)
     assert (display.opacity, display.blending, display.unit) == (0.5, "additive", "um")
     assert display.pad
+    assert display.overview
+    assert not NapariDisplayConfig().display().overview
     # The short names, and the components that they are short for.
     assert display.scale == {"z": 2, "z_index": 2, "t": 60, "timepoint": 60, "y": 0.325}
     fiji = FijiDisplayConfig(lut=FijiLUT.FIRE, dimensions={"cycle": "t"}).display()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from coverslip.payload import Display, as_points
+from coverslip.payload import Display, Kind, Source, as_points, place
 from coverslip.viewers.napari.overview import Overview
 from tests.viewers.napari.conftest import Show, plane
 from tests.waiting import eventually
@@ -155,12 +155,12 @@ def test_it_stands_beside_the_picture_and_disturbs_nothing(
     assert stands(overview, below=0, right_of=24)
     show(2, well="A3", z_index=2)
     assert well_in_view(window) == "A3"
-    for shape, place in (((64, 96), {"right_of": 96}), ((64, 200), {"below": 64})):
+    for shape, beyond in (((64, 96), {"right_of": 96}), ((64, 200), {"below": 64})):
         show(plane(3, shape=shape), well="A3", z_index=2)
 
-        def has_made_way(place: dict[str, int] = place) -> bool:
+        def has_made_way(beyond: dict[str, int] = beyond) -> bool:
             show.paint()
-            return stands(overview, **place)
+            return stands(overview, **beyond)
 
         eventually(has_made_way, "it has made way for a larger picture")
 
@@ -234,6 +234,23 @@ def test_beside_layers_of_the_user_s_it_lies_over_none(
     assert [str(unit) for unit in overview.layer.units] == ["micrometer", "micrometer"]
     assert window.viewer.layers["mine"].data.shape == (3, 100, 50)
     assert len(window.scene._sliders.grid.beside) == 1
+
+
+def test_seen_along_another_axis_it_harms_nothing(
+    window: LiveWindow, show: Show, overview: Overview, settle: Callable[[], None]
+) -> None:
+    for number, well in enumerate(("A1", "A2", "A3")):
+        show(number + 1, well=well, z_index=1)
+    overview.choose(True)
+    settle()
+    window.viewer.dims.order = (1, 2, 0, 3)
+    settle()
+    assert window.viewer.layers["Image"]._slice.image.raw[:, 5].tolist() == [1, 2, 3]
+    click(window, show, "A1")
+    assert window.scene.following, "there is nothing to be clicked at"
+    window.viewer.dims.order = (0, 1, 2, 3)
+    settle()
+    assert window.screenshot().startswith(b"\x89PNG")
 
 
 # ---- what the tiles show --------------------------------------------------------------
@@ -362,6 +379,33 @@ def test_what_is_removed_or_replaced_leaves_the_overview(
     settle()
     assert overview.tiles.wells.keys() == {"A1"}
     assert color_at(overview, "A1") == pytest.approx((255,) * 3, abs=3)
+
+
+def test_tiles_are_made_of_images_with_wells_by_the_thread_that_receives(
+    free_port: Callable[[], int],
+) -> None:
+    from coverslip.viewers.napari.server import NapariViewerServer
+
+    def tile(kind: Kind = "image", **components: Any) -> Any:
+        placement = place(
+            Source(),
+            components,
+            shape=(300, 400),
+            dtype="<u2",
+            rgb=False,
+            defaults={},
+            own_layer=frozenset(),
+            kind=kind,
+        )
+        return server.reduce(placement, plane(7, shape=(300, 400)))
+
+    server = NapariViewerServer(port=free_port())
+    try:
+        assert tile(well="A1").shape == (75, 100)
+        assert tile(site=1) is None
+        assert tile("labels", well="A1") is None
+    finally:
+        server.close()
 
 
 # ---- which well, and going there ------------------------------------------------------
