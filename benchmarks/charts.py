@@ -15,8 +15,10 @@ _NUMBERS = 84
 _ROW = 20
 _HEAD = 34
 _GAP = 26
+_FAR = 20
+"""Times the least that the most is, from which on bars are drawn in decades, and it is said."""
 _DECADES = 0.15
-"""Of a decade that the shortest bar is long: a bar of no length at all is not seen."""
+"""Of a decade that the shortest bar is long then: a bar of no length at all is not seen."""
 
 _STYLE = """
 text{font:12px system-ui,sans-serif;fill:#333}.h{font-weight:600}
@@ -37,20 +39,14 @@ class Bar(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Bars that share a scale: of decades, so that one's tenth and another's tenfold look alike."""
+    """Bars that share a scale, whose values are above 0."""
 
     heading: str
     rows: Sequence[Bar]
 
 
 def bars(title: str, panels: Sequence[Panel], across: int = 2) -> str:
-    """Return a picture of panels, `across` of them side by side.
-
-    Raises
-    ------
-    ValueError
-        A value is not above 0, which has no place on a scale of decades.
-    """
+    """Return a picture of panels, `across` of them side by side."""
     tallest = max(len(panel.rows) for panel in panels)
     width = _LABELS + _WIDTH + _NUMBERS
     height = _HEAD + tallest * _ROW + _GAP
@@ -68,15 +64,17 @@ def bars(title: str, panels: Sequence[Panel], across: int = 2) -> str:
 
 
 def _panel(panel: Panel, left: int, top: int) -> list[str]:
-    least = min(row.value for row in panel.rows)
-    if least <= 0:
-        raise ValueError(f"{panel.heading}: {least} has no place on a scale of decades")
-    most = max(row.value for row in panel.rows)
-    span = math.log10(most / least) + _DECADES
-    lines = [f'<text class="h" x="{left + _LABELS}" y="{top + 20}">{escape(panel.heading)}</text>']
+    least, most = (pick(row.value for row in panel.rows) for pick in (min, max))
+    heading = panel.heading
+    if far := most > _FAR * least:
+        heading += " (each decade as long)"
+    lines = [f'<text class="h" x="{left + _LABELS}" y="{top + 20}">{escape(heading)}</text>']
     for number, row in enumerate(panel.rows):
         y = top + _HEAD + number * _ROW
-        length = (math.log10(row.value / least) + _DECADES) / span * _WIDTH
+        length = row.value / most * _WIDTH
+        if far:
+            decades = math.log10(most / least) + _DECADES
+            length = (math.log10(row.value / least) + _DECADES) / decades * _WIDTH
         kind = "o" if row.ours else "b"
         box = f'x="{left + _LABELS}" y="{y + 2}" width="{length:.0f}" height="{_ROW - 6}"'
         behind = f'x="{left + _LABELS + length + 6:.0f}" y="{y + 12}"'

@@ -60,14 +60,16 @@ three dimensions, rerun's is `send_columns`.
 """
 
 _NOTES = """
-What lies behind it, as their sources say:
+What lies behind it, as the sources say:
 
+- Ours lets a burst wait in shared memory, within the stream's budget, while the receiver is not
+  through with what came before: that is its memory. It copies twice, of which imagezmq saves one.
 - imagezmq with REQ/REP holds its caller until the receiver has answered. With PUB/SUB it holds it
   for next to nothing, since it copies nothing: the caller must leave the array alone until it has
   been sent, of which nobody tells it, and a receiver that is late loses planes without a word. Ours
   has copied when it returns, and counts what is lost.
-- rerun hands a copy to threads of its own, without a bound on what waits there by default; its
-  receiver here is its own command line writing what it receives to a file in memory.
+- rerun's receiver is its own program, which writes what it receives to a file in memory (not in the
+  column) and holds it for viewers that come late, up to 1 GiB.
 - polystore makes a segment for each image and waits for the receiver's answer to each batch; before
   that, it sleeps for a tenth of a second in each call.
 """

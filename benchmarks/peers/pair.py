@@ -7,7 +7,6 @@ import json
 import math
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -89,10 +88,8 @@ class _End:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
-            # A peer's receiver may have a child: they are killed together.
-            start_new_session=True,
         )
-        self._timer = threading.Timer(_DEADLINE, self.kill)
+        self._timer = threading.Timer(_DEADLINE, self.process.kill)
         self._timer.start()
         self.first = self.answer()
 
@@ -116,14 +113,10 @@ class _End:
         self.tell("stop")
         self.process.wait(_END_DEADLINE)
 
-    def kill(self) -> None:
-        if self.process.returncode is None:  # else its number may be another's by now
-            os.killpg(self.process.pid, signal.SIGKILL)
-
     def close(self) -> None:
         self._timer.cancel()
         self._timer.join()
-        self.kill()
+        self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
@@ -196,8 +189,8 @@ def kill(peer: Peer, case: Case) -> int:
         sender.tell("go")
         # No condition tells when a foreign library is in the midst of a call.
         time.sleep(0.05)
-        sender.kill()
-        receiver.kill()
+        sender.process.kill()
+        receiver.process.kill()
     return _left_since(there)
 
 

@@ -68,10 +68,12 @@ class Receiver(ends.Receiver):
         port = ends.free_port()
         # The program itself: `rerun` of the environment starts it as a child.
         program = str(Path(rerun_cli.__file__).with_name("rerun"))
+        # It dies with this process, however that ends.
+        dying = ("setpriv", "--pdeathsig", "KILL")
         words = ["--save", str(self._file), "--bind", "127.0.0.1", "--port", f"{port}"]
         with log.open("w") as said:
             self._process = subprocess.Popen(
-                [program, *words], stdin=subprocess.DEVNULL, stdout=said, stderr=said
+                [*dying, program, *words], stdin=subprocess.DEVNULL, stdout=said, stderr=said
             )
         end = time.monotonic() + _DEADLINE
         while f"127.0.0.1:{port}" not in log.read_text():
