@@ -32,7 +32,7 @@ _WELLS: Final = 4096
 
 _SAMPLES: Final = 4
 """Pixels of a large plane that are looked at along each side of what becomes one pixel: all would
-take a fifth longer to look at than the plane takes to copy (measured in docs/large-plates.md)."""
+take three times as long as the plane takes to copy (measured in docs/large-plates.md)."""
 
 
 class Group(NamedTuple):
