@@ -7,12 +7,14 @@ does not fix it. Runs on a server's thread, never on a GUI's.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LOW", "HIGH", "limits_of", "sample_of", "widen"]
+__all__ = ["LOW", "HIGH", "FirstLooks", "limits_of", "sample_of", "widen"]
 
 LOW, HIGH = 0.1, 99.9
 """Percentiles that the limits lie at."""
@@ -23,6 +25,38 @@ _LARGEST = float(np.finfo(np.float64).max / 64)
 _SAMPLE = 1 << 16
 """Pixels of a larger plane that are looked at when not exact: its percentiles
 move by less than a display step, at a sixtieth of the time for 2048 x 2048."""
+
+_MOST_LAYERS = 1024
+"""Layers whose contrast is remembered to be known; beyond it, all are measured anew."""
+
+
+class FirstLooks:
+    """Which layers' contrast is known exactly, by a real plane; of one thread, but for `forget`."""
+
+    def __init__(self) -> None:
+        self._known: set[Hashable] = set()
+        self._gone = threading.Event()
+
+    def forget(self) -> None:
+        """Have every layer measured anew: those to come are new ones. From any thread."""
+        self._gone.set()
+
+    def __contains__(self, layer: Hashable) -> bool:
+        """Whether a plane of a layer was measured exactly."""
+        if self._gone.is_set():
+            self._gone.clear()
+            self._known.clear()
+        return layer in self._known
+
+    def limits(self, layer: Hashable, pixels: NDArray[Any]) -> tuple[float, float] | None:
+        """Return as `limits_of`, exact for a layer's first plane that has any."""
+        exact = layer not in self
+        limits = limits_of(pixels, exact=exact)
+        if exact and limits is not None:
+            if len(self._known) >= _MOST_LAYERS:  # layers come and go, for as long as it runs
+                self._known.clear()
+            self._known.add(layer)
+        return limits
 
 
 def limits_of(pixels: NDArray[Any], *, exact: bool = False) -> tuple[float, float] | None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -30,7 +29,6 @@ from coverslip.payload import (
     Batch,
     InvalidMessage,
     Kind,
-    LayerKey,
     Mode,
     Offer,
     PayloadError,
@@ -58,7 +56,7 @@ from coverslip.transport import (
     is_alive,
 )
 from coverslip.viewers.bursts import Burst, say_rest
-from coverslip.viewers.contrast import limits_of
+from coverslip.viewers.contrast import FirstLooks
 from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.inbox import Arrival, Inbox
 from coverslip.viewers.memory import Memory
@@ -75,9 +73,6 @@ _COPY_BELOW = 1 << 16
 
 _READ_BYTES = 64 << 20
 """A viewer that is short of memory has at most about this much of its streams' resident."""
-
-_MEASURED = 1024
-"""Layers whose contrast is remembered to be known; beyond it, all are measured anew."""
 
 
 class _Source(NamedTuple):
@@ -124,9 +119,8 @@ class ReceivingServer(ZMQServer):
         self._sources: dict[str, _Source] = {}
         self._ended: dict[str, int] = {}
         self._inbox = Inbox(_INBOX_BYTES)
-        self._measured: set[LayerKey] = set()
-        self.layers_gone = threading.Event()
-        """Set by the GUI thread when it has cleared all layers; those to come are new ones."""
+        self.first_looks = FirstLooks()
+        """Forgotten by the GUI thread when it has cleared all layers."""
         self.failures = Burst(logger, "plane(s) failed")
         self._read_bytes = 0
 
@@ -363,20 +357,7 @@ class ReceivingServer(ZMQServer):
         """
         if placement.layer.kind != "image":
             return None
-        exact = not self.knows_contrast(placement.layer)
-        limits = limits_of(pixels, exact=exact)
-        if exact and limits is not None:
-            if len(self._measured) >= _MEASURED:  # layers come and go, for as long as it runs
-                self._measured.clear()
-            self._measured.add(placement.layer)
-        return limits
-
-    def knows_contrast(self, layer: LayerKey) -> bool:
-        """Whether a plane of a layer was measured exactly; server thread."""
-        if self.layers_gone.is_set():
-            self.layers_gone.clear()
-            self._measured.clear()
-        return layer in self._measured
+        return self.first_looks.limits(placement.layer, pixels)
 
     def read(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return a held plane as an array, for its checksum; any thread."""

@@ -224,7 +224,7 @@ class ViewerServer(ReceivingServer):
     def clear_own(self) -> Done:
         """Take away every layer of ours, and know none of them any more; GUI thread."""
         self.clear_layers()
-        self.layers_gone.set()
+        self.first_looks.forget()
         return Done()
 
     def _raise(self) -> Done:

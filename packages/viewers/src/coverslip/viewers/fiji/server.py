@@ -251,7 +251,7 @@ class FijiViewerServer(StandaloneServer):
             # ImageJ has 256 colours for all labels: they span from the background to the last.
             highest = float(self.read(pixels).max())
             return (0.0, highest) if highest > 0 else None
-        if self.knows_contrast(placement.layer):
+        if placement.layer in self.first_looks:
             return super().measure(placement, plane.sample)
         return super().measure(placement, self.read(pixels))
 
