@@ -298,7 +298,7 @@ class Arena:
             if self._leases is None:
                 return 0
             before = slots = self._leases.count(lane)
-            nbytes = self._leases.length(lane)
+            nbytes = int(self._leases.held()[1][lane])
             for index, length in self._leases.newest(lane):
                 if slots <= share * self._layout.slots and nbytes <= share * self.budget:
                     break
@@ -314,14 +314,14 @@ class Arena:
         with self._lock:
             return 0 if self._leases is None else self._leases.count(lane)
 
-    def load(self, lane: int) -> float:
-        """Return how much of the arena the lane has not copied yet, from 0 to 1: bytes or slots."""
-        self._check_lane(lane)
+    def loads(self) -> list[float]:
+        """Return how much of the arena each lane has still to copy, from 0 to 1: bytes or slots."""
         with self._lock:
             if self._leases is None:
-                return 0.0
-            slots = self._leases.count(lane) / self._layout.slots
-            return max(slots, self._leases.length(lane) / self.budget)
+                return [0.0] * self._layout.lanes
+            slots, nbytes = self._leases.held()
+            shares = np.maximum(slots / self._layout.slots, nbytes / self.budget)
+            return [float(share) for share in shares[: self._layout.lanes]]
 
     def collect(self) -> int:
         """Free every slot that all its lanes have copied; return how many."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coverslip.payload.table import HEADER_SIZE, Layout, Table
 
@@ -77,10 +78,11 @@ class Leases:
         column = self._table.column(lane, self._highest)
         return int(np.count_nonzero(column[self._granted[: self._highest]]))
 
-    def length(self, lane: int) -> int:
-        """Return how many bytes the lane has a lease on."""
-        leased = self._table.column(lane, self._highest) != 0
-        return int(self._lengths[: self._highest][leased & self._granted[: self._highest]].sum())
+    def held(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many slots each lane has a lease on, and how many bytes."""
+        leased = self._table.columns(self._highest) != 0
+        leased &= self._granted[: self._highest, np.newaxis]
+        return np.count_nonzero(leased, axis=0), self._lengths[: self._highest] @ leased
 
     def clear(self, lane: int) -> None:
         """End all leases of the lane."""

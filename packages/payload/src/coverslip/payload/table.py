@@ -119,6 +119,10 @@ class Table:
             return self._words[slot] != 0
         return bool(self.words[slot].any())
 
+    def columns(self, slots: int) -> NDArray[Any]:
+        """Return the bytes of the first `slots` slots, ``(slots, lanes or more)``, as a view."""
+        return np.frombuffer(self._leases, np.uint8).reshape(-1, self.stride)[:slots]
+
     def column(self, lane: int, slots: int) -> NDArray[Any]:
         """Return the lane's bytes for the first `slots` slots, as a view."""
-        return np.frombuffer(self._leases, np.uint8).reshape(-1, self.stride)[:slots, lane]
+        return self.columns(slots)[:, lane]

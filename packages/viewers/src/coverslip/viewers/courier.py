@@ -53,6 +53,10 @@ _ABSENT_INTERVAL = 0.25
 _REPORT_INTERVAL = 0.25
 """How often the viewer is asked for its counts while planes are under way."""
 
+_REPORT_SHARE = 0.05
+_LONGEST_REPORT_INTERVAL = 2.0
+"""Asking is a handshake: where many streams ask one viewer, or it has no time, more rarely."""
+
 _CONTROL_TIMEOUT = 2.0
 
 
@@ -102,6 +106,7 @@ class Courier:
         self._connection = 0
         self._since = time.monotonic()
         self._reported = 0.0
+        self._report_interval = _REPORT_INTERVAL
         self._closing = threading.Event()
         self._wanted = threading.Event()
         self._thread = threading.Thread(
@@ -250,7 +255,7 @@ class Courier:
         return time.monotonic() - self._since > self._limit
 
     def _fetch_counts(self) -> None:
-        interval = _BUSY_INTERVAL if self._lane.inline_under_way else _REPORT_INTERVAL
+        interval = _BUSY_INTERVAL if self._lane.inline_under_way else self._report_interval
         if time.monotonic() - self._reported <= interval:
             return
         try:
@@ -262,6 +267,9 @@ class Courier:
             logger.debug("asking %s for its counts: %s", self.address, error)
 
     def _report(self) -> None:
+        asked = time.monotonic()
         report = self.ask(Status(stream=self._lane.stream), Report, _CONTROL_TIMEOUT)
         self._reported = time.monotonic()
+        patience = (self._reported - asked) / _REPORT_SHARE
+        self._report_interval = min(max(_REPORT_INTERVAL, patience), _LONGEST_REPORT_INTERVAL)
         self._lane.take(report)

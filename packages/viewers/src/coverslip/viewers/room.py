@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from coverslip.payload import Arena, Region
 from coverslip.viewers.lane import Lane
+from coverslip.viewers.loads import Loads
 
 __all__ = ["LIMIT", "Room", "default_budget"]
 
@@ -35,12 +36,25 @@ _WARM_PATIENCE = 0.1e-3 / (1 << 20)
 _AHEAD_SECONDS = 1.0
 """How long a lane that had little to copy counts as one that keeps up: a burst is no lag."""
 
+_COUNT_SECONDS = 20e-3
+"""How old a count of what the viewers have to copy may be."""
+
+_RECOUNT_SECONDS = 5e-3
+"""The same where it says that a viewer has too much."""
+
 _STILL_SECONDS = 0.25
 """How long a viewer may read nothing while another waits for what it holds."""
 
+_LOOK_SECONDS = 10e-3
+"""How often a wait looks whether the viewers are there at all."""
+
 _SHORTEST_NAP = 50e-6
-_LONGEST_NAP = 2e-3
-"""A freed slot sends no message (that is what makes it free): waiting is looking again."""
+_LONGEST_NAP = 20e-3
+"""A freed slot sends no message (that is what makes it free): waiting is looking again.
+
+As rarely as half of how long a wait takes: a look costs as much as a send, from the same cores that
+the viewer needs to make room.
+"""
 
 
 def default_budget() -> int:
@@ -84,8 +98,11 @@ class Room:
         self._limit = limit
         self._full_since: float | None = None
         self._keeping_up = True
-        self._light: dict[int, float] = {}
-        self._still: dict[int, tuple[float, float]] = {}
+        self._usual_wait = 0.0
+        self._looked = 0.0
+        self._loads = Loads(arena)
+        self._light: dict[Lane, float] = {}
+        self._still: dict[Lane, tuple[float, float]] = {}
 
     @property
     def full(self) -> bool:
@@ -111,7 +128,7 @@ class Room:
         coverslip.payload.PlaneTooLarge, coverslip.payload.ArenaFull, coverslip.payload.ArenaClosed
             As `Arena.reserve`.
         """
-        if self._in_flight() >= _WARM_BYTES:
+        if self._piles_up(_WARM_BYTES):
             before_waiting()
             self._keep_warm(nbytes)
         region = self._arena.reserve(nbytes) if self._wanted() else None
@@ -148,25 +165,28 @@ class Room:
         wanted = [lane for lane in self._lanes if lane.wants]
         if len(wanted) < 2:
             return []
-        loads = self._look_who_keeps_up(wanted)
+        # Counted anew only where that could change the answer.
+        behind = self._behind(wanted, nbytes, _COUNT_SECONDS)
+        return self._behind(wanted, nbytes, _RECOUNT_SECONDS) if behind else []
+
+    def _behind(self, wanted: list[Lane], nbytes: int, age: float) -> list[Lane]:
+        loads = self._loads.at_most(wanted, age)
         now = time.monotonic()
-        ahead = {index for index, when in self._light.items() if now - when < _AHEAD_SECONDS}
+        self._note_who_keeps_up(loads, now)
+        ahead = {lane for lane, when in self._light.items() if now - when < _AHEAD_SECONDS}
         if not ahead & loads.keys():
             return []
-        share = 1 / len(wanted)
-        more = nbytes / self._arena.budget
-        return [
-            lane for lane in wanted if lane.index not in ahead and loads[lane.index] + more > share
-        ]
+        room = 1 / len(loads) - nbytes / self._arena.budget
+        return [lane for lane, load in loads.items() if lane not in ahead and load > room]
 
-    def _look_who_keeps_up(self, wanted: list[Lane]) -> dict[int, float]:
-        """Return how much of the arena each lane has to copy; note those with little."""
-        loads = {lane.index: self._arena.load(lane.index) for lane in wanted}
-        now = time.monotonic()
-        for index, load in loads.items():
-            if load < 0.5 / len(wanted):
-                self._light[index] = now
-        return loads
+    def sent(self, lanes: Sequence[Lane], nbytes: int) -> None:
+        """Note what these lanes have to copy from now on."""
+        self._loads.add(lanes, nbytes)
+
+    def _note_who_keeps_up(self, loads: dict[Lane, float], now: float) -> None:
+        for lane, load in loads.items():
+            if load < 0.5 / len(loads):
+                self._light[lane] = now
 
     def _take_back_what_nobody_reads(self, now: float) -> None:
         """Have a viewer that stands still hold no more than its share, if another has read all.
@@ -177,24 +197,29 @@ class Room:
         wanted = [lane for lane in self._lanes if lane.wants]
         if len(wanted) < 2:
             return
-        loads = self._look_who_keeps_up(wanted)
+        loads = self._loads.at_most(wanted, 0)
+        self._note_who_keeps_up(loads, now)
         share = 1 / len(wanted)
         someone_has_read_all = min(loads.values()) < 0.5 * share
-        for lane in wanted:
-            load = loads[lane.index]
-            before, since = self._still.get(lane.index, (load, now))
-            self._still[lane.index] = (load, since if load == before else now)
+        for lane, load in loads.items():
+            before, since = self._still.get(lane, (load, now))
+            self._still[lane] = (load, since if load == before else now)
             if someone_has_read_all and load > share and now - since >= _STILL_SECONDS:
-                self._light.pop(lane.index, None)
+                self._light.pop(lane, None)
                 lane.take_back(share)
 
-    def _in_flight(self) -> int:
-        """Return the bytes not yet copied by the viewer that has the fewest to copy."""
-        in_flight = self._arena.bytes_in_flight
-        if len(self._lanes) > 1 and in_flight >= _WARM_BYTES:
-            loads = [self._arena.load(lane.index) for lane in self._lanes if lane.wants]
-            return round(min(loads, default=0.0) * self._arena.budget)
-        return in_flight
+    def _piles_up(self, warm: int, age: float = _RECOUNT_SECONDS) -> bool:
+        """Whether even the viewer that has the fewest bytes to copy has `warm` or more."""
+        if self._arena.bytes_in_flight < warm:
+            return False
+        if len(self._lanes) == 1:
+            return True
+        return self._least(_COUNT_SECONDS) >= warm and self._least(age) >= warm
+
+    def _least(self, age: float) -> float:
+        with self._lock:
+            loads = self._loads.at_most((lane for lane in self._lanes if lane.wants), age)
+        return min(loads.values(), default=0.0) * self._arena.budget
 
     def _keep_warm(self, nbytes: int) -> None:
         """Let a viewer that keeps up catch up, for about as long as a copy takes.
@@ -205,10 +230,10 @@ class Room:
         """
         warm = max(_WARM_BYTES, _WARM_PLANES * nbytes)
         until = time.monotonic() + _WARM_PATIENCE * nbytes
-        while self._in_flight() >= warm:
+        while self._piles_up(warm, 0 if self._keeping_up else _RECOUNT_SECONDS):
             if not self._keeping_up:
                 self._arena.collect()
-                if self._in_flight() >= warm:
+                if self._piles_up(warm):
                     return
             elif time.monotonic() >= until:
                 self._keeping_up = False
@@ -219,24 +244,32 @@ class Room:
         self._keeping_up = True
 
     def _wait(self, nbytes: int, deadline: float) -> Region | None:
-        nap = _SHORTEST_NAP
+        began = now = time.monotonic()
         while self._wanted() and not self._closed.is_set():
-            now = time.monotonic()
             region = self._arena.reserve(nbytes)
             if region is not None:
                 self._full_since = None
+                self._usual_wait += (now - began - self._usual_wait) / 2
                 return region
             if self._full_since is None:
                 self._full_since = now
             if now >= min(deadline, self._full_since + self._limit):
                 return None
             with self._lock:
-                for lane in self._lanes:
-                    lane.look()
-                self._take_back_what_nobody_reads(now)
-            self._closed.wait(nap)
-            nap = min(2 * nap, _LONGEST_NAP)
+                self._look(now)
+            nap = max(self._usual_wait, now - began) / 2
+            self._closed.wait(min(max(nap, _SHORTEST_NAP), _LONGEST_NAP))
+            now = time.monotonic()
         return None
+
+    def _look(self, now: float) -> None:
+        overdue = now - self._looked >= _LOOK_SECONDS
+        for lane in self._lanes:
+            if overdue or lane.busy:
+                lane.look()
+        if overdue:
+            self._looked = now
+            self._take_back_what_nobody_reads(now)
 
     def _wanted(self) -> bool:
         return any(lane.wants for lane in self._lanes)

@@ -219,6 +219,7 @@ class Stream:
             if not lanes:
                 draft.discard(self._arena)
                 return
+            self._room.sent(lanes, draft.nbytes)
             parcels = draft.publish(self._arena, [lane.index for lane in lanes])
             if parcels[0].private or self._spilled:
                 self._say_how_pixels_travel(private=parcels[0].private)

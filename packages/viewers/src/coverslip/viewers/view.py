@@ -266,7 +266,11 @@ class View(Card, Asking, Annotating):
         return self._stream.flush(timeout)
 
     def statistics(self) -> Statistics:
-        """Return the counts, bytes in flight and rate, without waiting."""
+        """Return the counts, bytes in flight and rate, without waiting.
+
+        What the viewers did is known as of their last report, a quarter of a second ago; where
+        asking takes long, up to two. `flush` asks now.
+        """
         return self._stream.statistics()
 
     # ---- the end ----------------------------------------------------------------------
