@@ -61,6 +61,10 @@ def place(components: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
     return tuple(sorted(components.items()))
 
 
+def on(plate: str, components: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
+    return place({"plate": plate, **components})
+
+
 def crc(pixels: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(pixels).tobytes())
 
@@ -98,7 +102,7 @@ def test_the_real_plates(
         return tifffile.imread(parsed.path)
 
     expected = {
-        place(each.components): crc(read(each)) for each in list_planes([plates / name]).planes
+        on(name, each.components): crc(read(each)) for each in list_planes([plates / name]).planes
     }
     assert held(viewer) == expected
 
@@ -132,7 +136,7 @@ def test_the_same_pixels_from_other_instruments(
         tifffile.imwrite(path, pixels, compression="zlib")
     told = shown(tmp_path, "--port", viewer.port)
     assert (told["parser"], told["shown"], told["same_place"]) == (parser, len(originals), [])
-    expected = {place(at | {"z_index": 1}): crc(pixels) for at, pixels in originals}
+    expected = {on(tmp_path.name, at | {"z_index": 1}): crc(pixels) for at, pixels in originals}
     assert held(viewer) == expected
 
 
@@ -159,6 +163,7 @@ def test_an_ome_zarr_plate(
     expected = {
         place(
             {
+                "plate": "plate",
                 "well": "C7",
                 "site": at["site"] - 1,
                 "timepoint": at["timepoint"] - 1,
@@ -234,5 +239,25 @@ def test_a_plate_that_is_written_while_it_is_watched(
     told = json.loads(out)
     assert (watch.returncode, told["ended"]) == (0, "interrupted")
     assert (told["files_shown"], told["dropped"], told["failed"]) == (12, 0, 0)
-    expected = {place(each.components): crc(tifffile.imread(each.path)) for each in listing.planes}
+    expected = {
+        on("plate", each.components): crc(tifffile.imread(each.path)) for each in listing.planes
+    }
+    assert held(viewer) == expected
+
+
+def test_two_plates_of_the_same_wells_lie_beside_each_other(
+    viewer: NapariStreamVisualizer, tmp_path: Path
+) -> None:
+    """One after the other into one window, as on two days: the slider `plate` tells them apart."""
+    expected: Planes = {}
+    for number, plate in enumerate(("monday", "tuesday")):
+        (tmp_path / plate).mkdir()
+        for site in (1, 2):
+            pixels = np.full((32, 32), 10 * number + site, np.uint16)
+            tifffile.imwrite(tmp_path / plate / f"scan_A01_s{site}_w1.tif", pixels)
+            expected[on(plate, {"well": "A01", "site": site, "channel": 1})] = crc(pixels)
+        assert shown(tmp_path / plate, "--port", viewer.port)["shown"] == 2
+    with View(viewer) as view:
+        (layer,) = view.layers()
+    assert layer.axes[0] == "plate"
     assert held(viewer) == expected

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,18 @@ def test_two_files_of_one_place_are_named(command: Command, plate: Path) -> None
     done = command("view", plate)
     assert "2 files of one place" in done.err
     assert "q_A01_s1_w1.tif" in done.err
+
+
+def test_two_plates_named_together_are_told_apart(command: Command, plate: Path) -> None:
+    other = plate.with_name("other")
+    shutil.copytree(plate, other)
+    done = command("view", plate, other, "--json")
+    assert (done.status, counts(told(done))) == (0, (12, 12, 0, 0, 0))
+    assert told(done)["same_place"] == []
+    (connection,) = list_connections()
+    reply = request(connection.endpoint, DescribeLayers(), Layers, timeout=20.0)
+    planes = [plane.components for layer in reply.layers for plane in layer.planes]
+    assert Counter(each["plate"] for each in planes) == {"plate": FILES, "other": FILES}
 
 
 def test_a_viewer_killed_in_the_middle(

@@ -108,7 +108,12 @@ def held(port: int) -> dict[tuple[tuple[str, Any], ...], int]:
 
 def expected(*numbers: int) -> dict[tuple[tuple[str, Any], ...], int]:
     return {
-        (("channel", 1), ("site", number), ("well", "A01")): zlib.crc32(plane(number).tobytes())
+        (
+            ("channel", 1),
+            ("plate", "plate"),
+            ("site", number),
+            ("well", "A01"),
+        ): zlib.crc32(plane(number).tobytes())
         for number in numbers
     }
 
@@ -144,6 +149,7 @@ def test_folders_that_come_later_say_timepoint_and_z(watched: Watched) -> None:
         {
             (
                 ("channel", 1),
+                ("plate", "plate"),
                 ("site", site),
                 ("timepoint", timepoint),
                 ("well", "A01"),

@@ -195,6 +195,16 @@ def test_a_window_for_each_well_and_site(bench: Bench) -> None:
     ]
 
 
+def test_a_window_for_each_plate(bench: Bench) -> None:
+    for plate, value in (("monday", 3), ("tuesday", 4)):
+        bench.show(plane(value), plate=plate, well="A01", channel=1)
+    windows = bench.settle()
+    assert [window.name for window in windows] == [
+        "Well_A01_Plate_monday",
+        "Well_A01_Plate_tuesday",
+    ]
+
+
 def test_every_dtype_is_held_and_a_loss_is_warned_of(bench: Bench) -> None:
     whole: Any
     for code in ("?", "u1", "i1", "<u2", ">u2", "<i2", "<u4", "<i4", "<i8", "<f2", "<f4", "<f8"):

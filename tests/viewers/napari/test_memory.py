@@ -11,7 +11,7 @@ import pytest
 
 from coverslip.payload import Kind, Mode, Source, kept, place
 from coverslip.viewers.memory import Memory, Scratch
-from coverslip.viewers.napari.tiles import tile_of, well_of
+from coverslip.viewers.napari.tiles import Spot, spot_of, tile_of
 from coverslip.viewers.parsers.base import well_name
 from tests.waiting import eventually
 
@@ -68,7 +68,7 @@ class Sender:
             pixels, (placement.layer, tuple(placement.coordinates.values()))
         )
         limits = (0.0, 300.0) if kind == "image" else None
-        tile = None if well_of(placement) is None else tile_of(pixels, 8)
+        tile = None if spot_of(placement) is None else tile_of(pixels, 8)
         self.window.scene.insert(placement, held, "", limits, tile)
         return held
 
@@ -250,10 +250,10 @@ def test_a_plate_beyond_memory_is_at_a_glance_all_the_same(
     assert memory.usage().on_disk > 300
     overview = window.scene.overview
     # A sixteenth of this memory has room for the tiles of 64 wells.
-    assert len(overview.tiles.wells) == 384
+    assert len(overview.tiles.places) == 384
     assert overview.tiles.nbytes <= ROOM * NBYTES // 16
     overview.choose(True)
     for number in (0, 100, 383):
-        overview._go(wells[number], overview.tiles.wells[wells[number]])
+        overview._go(wells[number], overview.tiles.places[Spot(None, wells[number])])
         assert drawn(window) == number
     assert not window.scene.following

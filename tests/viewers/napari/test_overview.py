@@ -209,7 +209,7 @@ def test_it_goes_with_the_last_layer(window: LiveWindow, show: Show, overview: O
     overview.choose(True)
     window.viewer.layers.remove(window.viewer.layers["Image"])
     assert not window.viewer.layers
-    assert not overview.tiles.wells
+    assert not overview.tiles.places
     assert overview_button(window).isHidden()
     for well in ("A1", "A2"):
         show(1, well=well)
@@ -325,7 +325,7 @@ def test_planes_of_any_size_and_rgb_have_tiles_and_labels_have_none(
     show(plane(9), well="B1", kind="labels")
     overview.choose(True)
     settle()
-    assert overview.tiles.wells.keys() == {"A1", "A2", "A3"}
+    assert overview.tiles.on_plate(None).keys() == {"A1", "A2", "A3"}
     assert color_at(overview, "A1") == pytest.approx((255,) * 3, abs=3)
     assert color_at(overview, "A2") == pytest.approx((127,) * 3, abs=3)
     assert color_at(overview, "A3") == pytest.approx((0, 0, 200), abs=3)
@@ -363,6 +363,47 @@ def test_a_plate_that_grows_keeps_its_tiles(
         assert color_at(overview, well) == pytest.approx((255,) * 3, abs=3)
 
 
+@pytest.mark.parametrize("mode", ["stack", "slice"])
+def test_of_two_plates_the_one_in_view_is_seen(
+    window: LiveWindow,
+    show: Show,
+    overview: Overview,
+    settle: Callable[[], None],
+    mode: str,
+) -> None:
+    plates = {"one": {"A1": 20, "A2": 40}, "two": {"A1": 60, "A2": 80, "A3": 100}}
+    for plate_name, wells in plates.items():
+        for well, value in wells.items():
+            show(value, plate=plate_name, well=well, display=FULL, modes={"plate": mode})
+    overview.choose(True)
+    settle()
+
+    def assert_seen(plate_name: str) -> None:
+        wells = plates[plate_name]
+        assert overview._mosaic is not None
+        assert overview._mosaic.layout.places.keys() == wells.keys()
+        for well, value in wells.items():
+            assert color_at(overview, well) == pytest.approx((255 * value / 100,) * 3, abs=3)
+
+    def look_at(plate_name: str) -> None:
+        if mode == "stack":
+            window.viewer.dims.set_current_step(0, list(plates).index(plate_name))
+        else:
+            for name in plates:
+                window.viewer.layers[f"Plate_{name}"].visible = name == plate_name
+        settle()
+
+    assert_seen("two")
+    look_at("one")
+    assert_seen("one")
+    click(window, show, "A2")
+    (picture,) = (live.drawn for live in window.scene.layers() if live.drawn.visible)
+    assert picture._slice.image.raw[5, 5] == 40
+    look_at("two")
+    assert_seen("two")
+    assert is_framed(overview, "A2")
+
+
 def test_what_is_removed_or_replaced_leaves_the_overview(
     window: LiveWindow, show: Show, overview: Overview, settle: Callable[[], None]
 ) -> None:
@@ -377,7 +418,7 @@ def test_what_is_removed_or_replaced_leaves_the_overview(
     assert color_at(overview, "A2") == pytest.approx((127,) * 3, abs=3)
     show(100, well="A1", channel="1", display=FULL, replace="second")
     settle()
-    assert overview.tiles.wells.keys() == {"A1"}
+    assert overview.tiles.on_plate(None).keys() == {"A1"}
     assert color_at(overview, "A1") == pytest.approx((255,) * 3, abs=3)
 
 

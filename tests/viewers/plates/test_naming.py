@@ -16,13 +16,14 @@ SECOND = FOLDER / "p_A01_T0001F001L01A02Z01C02.tif"
 
 
 def test_the_first_names_choose_and_the_choice_is_kept() -> None:
-    naming = Naming(candidates())
+    naming = Naming(candidates(), "P1")
     naming.learn([FIRST, SECOND])
     assert naming.parser is not None
     assert naming.parser.name == "cv8000"
     naming.learn([FOLDER / f"r01c01f01p{z:02d}-ch1.tiff" for z in range(10)])
     assert naming.parser.name == "cv8000"
     assert naming.read(SECOND) == {
+        "plate": "P1",
         "well": "A01",
         "site": 1,
         "timepoint": 1,
@@ -34,7 +35,7 @@ def test_the_first_names_choose_and_the_choice_is_kept() -> None:
 
 
 def test_names_that_nobody_reads_wait_for_others_to_tell() -> None:
-    naming = Naming(candidates())
+    naming = Naming(candidates(), "P1")
     with pytest.raises(NoParserMatches):
         naming.learn([FOLDER / "overview.tif"])
     assert naming.read(FOLDER / "overview.tif") is None
@@ -46,7 +47,7 @@ def test_names_that_nobody_reads_wait_for_others_to_tell() -> None:
 
 
 def test_two_files_of_one_place_are_noted_once() -> None:
-    naming = Naming(candidates())
+    naming = Naming(candidates(), "P1")
     naming.learn([FIRST])
     copy = FOLDER / "copy" / FIRST.name
     for path in (FIRST, copy, copy, FIRST):

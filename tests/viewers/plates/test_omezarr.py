@@ -73,7 +73,8 @@ def test_wells_and_fields_can_be_named_by_themselves(tmp_path: Path, version: st
     plate = tmp_path / "plate.zarr"
     ngff.write_plate(plate, {("B", "03"): [pixels(8, 9), pixels(8, 9)]}, "yx", version, levels=1)
     places = [image.components for image in read_store(plate / "B" / "03").images]
-    assert places == [{"well": "B03", "site": 0}, {"well": "B03", "site": 1}]
+    of = {"plate": "plate", "well": "B03"}
+    assert places == [of | {"site": 0}, of | {"site": 1}]
     (image,) = read_store(plate / "B" / "03" / "1").images
     assert image.components == {}
 
@@ -100,8 +101,8 @@ def test_two_acquisitions_are_told_apart(tmp_path: Path) -> None:
     (plate / "A" / "1" / ".zattrs").write_text(json.dumps(well))
     images, _ = read_store(plate)
     assert [image.components for image in images] == [
-        {"well": "A1", "site": 0, "acquisition": 1},
-        {"well": "A1", "site": 1, "acquisition": 2},
+        {"plate": "plate", "well": "A1", "site": 0, "acquisition": 1},
+        {"plate": "plate", "well": "A1", "site": 1, "acquisition": 2},
     ]
 
 

@@ -138,7 +138,7 @@ def test_what_the_system_refuses_is_in_its_words_without_numbers(tmp_path: Path)
 
 OME = """<?xml version="1.0" encoding="UTF-8"?>
 <OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">
-  <Plate ID="Plate:0">
+  <Plate ID="Plate:0" Name="screen 3">
     <Well ID="Well:0" Row="26" Column="6">
       <WellSample ID="WellSample:0" Index="0"><ImageRef ID="Image:1"/></WellSample>
       <WellSample ID="WellSample:1" Index="1"><ImageRef ID="Image:0"/></WellSample>
@@ -164,9 +164,9 @@ def test_ome_metadata_name_channels_wells_and_distances(tmp_path: Path) -> None:
             file.write(plane, description=OME if number == 0 else None, metadata=None)
     found = read(tmp_path / "a.ome.tif", image="a")
     assert [image.components for _, image in found] == [
-        {"well": "AA07", "site": 2, "channel": "DAPI"},
-        {"well": "AA07", "site": 2, "channel": "GFP"},
-        {"well": "AA07", "site": 1, "channel": "DAPI"},
+        {"plate": "screen 3", "well": "AA07", "site": 2, "channel": "DAPI"},
+        {"plate": "screen 3", "well": "AA07", "site": 2, "channel": "GFP"},
+        {"plate": "screen 3", "well": "AA07", "site": 1, "channel": "DAPI"},
     ]
     for (each, _), plane in zip(found, planes, strict=True):
         np.testing.assert_array_equal(each, plane)

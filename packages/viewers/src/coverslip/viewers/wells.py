@@ -9,10 +9,13 @@ from typing import Final, NamedTuple
 
 from coverslip.payload import Value, natural_key
 
-__all__ = ["WELL", "PlateMap", "lay_out", "well_place"]
+__all__ = ["PLATE", "WELL", "PlateMap", "lay_out", "well_place"]
 
 WELL: Final = "well"
 """The component that says which well a plane is of."""
+
+PLATE: Final = "plate"
+"""The component that says which plate that well is on; without it, all are on one."""
 
 _NAME: Final = re.compile(r"([A-Za-z]{1,2})0*([1-9][0-9]{0,2})")
 _LARGEST: Final = (52, 99)

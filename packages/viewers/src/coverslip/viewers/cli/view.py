@@ -125,7 +125,7 @@ def tell_listing(listing: Listing) -> None:
         report.warn(
             f"{len(files)} files of one place",
             f"only the last is seen of {', '.join(str(path) for path in files[:SHOWN_FILES])}: "
-            "give a --pattern that tells them apart",
+            "name the folder of each plate, or give a --pattern that tells them apart",
         )
 
 

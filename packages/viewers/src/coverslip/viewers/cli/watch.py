@@ -20,6 +20,7 @@ from coverslip.viewers.cli.words import in_one_line
 from coverslip.viewers.errors import AmbiguousNames, NoParserMatches, UnreadableImage, ViewerGone
 from coverslip.viewers.parsers import candidates
 from coverslip.viewers.parsers.folder import tiff_files
+from coverslip.viewers.parsers.plate import plate_folder
 from coverslip.viewers.plates.changes import Changes, watch_folder
 from coverslip.viewers.plates.incoming import PATIENCE, Incoming, Signature
 from coverslip.viewers.plates.journal import Journal
@@ -168,8 +169,9 @@ def run_watch(
     as_json: bool,
 ) -> bool:
     """Send files until Ctrl-C, or for as long as some come; return whether all were shown."""
+    plate = plate_folder(folder).name
     folder = _checked(folder)
-    naming = Naming(candidates(parser, pattern))
+    naming = Naming(candidates(parser, pattern), plate)
     try:
         naming.learn(tiff_files(folder))
     except AmbiguousNames:
@@ -284,7 +286,11 @@ def _tell_files(watch: _Watch, unread: list[Path], unknown: list[Path]) -> None:
             f"{plural(len(unread), 'file')} not shown", f"not complete, or not sent yet: {names}"
         )
     for first, second in watch.naming.same_place[:SHOWN_FILES]:
-        report.warn("2 files of one place", f"only the last is seen of {first}, {second}")
+        report.warn(
+            "2 files of one place",
+            f"only the last is seen of {first}, {second}: watch each plate's folder by itself, or "
+            "give a --pattern that tells them apart",
+        )
     tell_unreadable({str(path): reason for path, reason in watch.incoming.broken.items()})
     if watch.sent_again:
         report.note(f"sent {plural(watch.sent_again, 'file')} again, since planes were lost")

@@ -27,6 +27,7 @@ from coverslip.viewers.fiji.macros import Macros
 from coverslip.viewers.messages import RunMacro
 from coverslip.viewers.server import Arrival
 from coverslip.viewers.snapshot import LayerSnapshot
+from coverslip.viewers.wells import PLATE, WELL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,10 +78,11 @@ class FijiViewerServer(StandaloneServer):
         "screenshot",
         "layers",
     )
-    # A window for each well and site, channels on C, all else on Z and T.
+    # A window for each plate, well and site, channels on C, all else on Z and T.
     defaults: ClassVar[Mapping[str, Mode]] = {
         "channel": Mode.SLICE,
-        "well": Mode.SEPARATE,
+        PLATE: Mode.SEPARATE,
+        WELL: Mode.SEPARATE,
         "site": Mode.SEPARATE,
     }
     own_layer: ClassVar[frozenset[Mode]] = frozenset({Mode.SEPARATE})

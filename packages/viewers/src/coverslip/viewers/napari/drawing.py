@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from coverslip.payload import Kind, Placement
 from coverslip.viewers.memory import Entry
 from coverslip.viewers.napari.rows import as_vertices
-from coverslip.viewers.napari.tiles import EDGE, tile_of, well_of
+from coverslip.viewers.napari.tiles import EDGE, spot_of, tile_of
 from coverslip.viewers.server import Arrival, ViewerServer
 from coverslip.viewers.snapshot import LayerSnapshot
 
@@ -59,7 +59,7 @@ class NapariServer(ViewerServer):
 
     def reduce(self, placement: Placement, pixels: NDArray[Any]) -> NDArray[Any] | None:
         """Return the tile that the overview shows of a plane, which later may be on disk."""
-        if well_of(placement) is None:
+        if spot_of(placement) is None:
             return None
         live = self._live
         return tile_of(pixels, EDGE if live is None else live.scene.overview.tiles.edge)

@@ -14,7 +14,6 @@ from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QImage, QPainter
 
 from coverslip.payload import Value
-from coverslip.viewers.napari.tiles import Tiles
 from coverslip.viewers.parsers.base import well_name
 from coverslip.viewers.wells import PlateMap
 
@@ -100,14 +99,11 @@ class Mosaic:
         self.layout = layout
         return True
 
-    def draw(self, well: Value, tiles: Tiles, tints: Iterable[tuple[Any, Tint]]) -> None:
-        """Draw one well anew: its tiles in the order of `tints`, a group and how it is drawn."""
+    def draw(self, well: Value, tiles: Iterable[tuple[NDArray[np.float32], Tint]]) -> None:
+        """Draw one well anew: its tiles, bottom first, each with how it is drawn."""
         light = np.zeros((self.edge, self.edge, 3), np.float32)
         drawn = False
-        for group, tint in tints:
-            tile = tiles.get(group, well)
-            if tile is None:
-                continue
+        for tile, tint in tiles:
             drawn = True
             colors = tint.colored(tile)
             top, left = ((self.edge - extent) // 2 for extent in colors.shape[:2])

@@ -1,7 +1,7 @@
 """A plate at a glance: the newest plane of each well as a tile, in a layer beside the picture.
 
-The tiles are drawn as the pictures are: the channels that are shown, in their colours and contrast.
-A click on one goes to that well. GUI thread only.
+Of several plates it is the one in view. Tiles are drawn as the pictures are: the channels that are
+shown, in their colours and contrast. A click on one goes to that well. GUI thread only.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from coverslip.viewers.napari.live import Limits, LiveLayer
 from coverslip.viewers.napari.mosaic import Mosaic, Tint
 from coverslip.viewers.napari.ours import Ours
 from coverslip.viewers.napari.sliders import Sliders
-from coverslip.viewers.napari.tiles import Group, Tiles, group_of, well_of
-from coverslip.viewers.wells import WELL, lay_out
+from coverslip.viewers.napari.tiles import Group, Spot, Tiles, group_of, spot_of
+from coverslip.viewers.wells import PLATE, WELL, lay_out
 
 if TYPE_CHECKING:
     import napari
@@ -89,6 +89,8 @@ class Overview:
         self._bar = bar
         self._go = go
         self._layer: napari.layers.Image | None = None
+        self._plate: Value | None = None
+        """The one that is drawn; None where planes say none."""
         self._mosaic: Mosaic | None = None
         self._handed_over: Mosaic | None = None
         """Whose pixels the layer has."""
@@ -113,22 +115,23 @@ class Overview:
         self, placement: Placement, tile: NDArray[np.float32] | None, *, late: bool = False
     ) -> None:
         """Take notice of a plane that has come, and of its tile: a late one is not the newest."""
-        well = well_of(placement)
-        if well is None or tile is None:
+        spot = spot_of(placement)
+        if spot is None or tile is None:
             return
         group = group_of(placement.layer)
-        if late and self.tiles.get(group, well) is not None:
+        if late and self.tiles.get(group, spot) is not None:
             return
-        if self.tiles.put(group, well, placement.coordinates, tile):
-            self._due[well] = None
-        if len(self.tiles.wells) > 1:
+        kept = self.tiles.put(group, spot, placement.coordinates, tile)
+        if kept and spot.plate in (None, self._plate):
+            self._due[spot.well] = None
+        if len(self.tiles.places) > 1:
             if placement.display.overview and not self._chosen and self._layer is None:
                 self._show()
             self._offer()
 
     def choose(self, shown: bool) -> None:
         """Show it or take it away, as the user wants; none of one well."""
-        if shown == (self._layer is not None) or len(self.tiles.wells) < 2:
+        if shown == (self._layer is not None) or len(self.tiles.places) < 2:
             self._offer()
             return
         self._chosen = True
@@ -154,11 +157,11 @@ class Overview:
         tints = list(self._tinted())
         if tints != self._tints:
             self._tints = tints
-            self._due = dict.fromkeys(self.tiles.wells)
+            self._due = dict.fromkeys(mosaic.layout.places)
         while self._due and time.monotonic() < deadline:
             well = next(iter(self._due))
             del self._due[well]
-            mosaic.draw(well, self.tiles, tints)
+            mosaic.draw(well, self._tiles_of(well))
             self._changed = True
         self._frame()
         now = time.monotonic()
@@ -170,10 +173,13 @@ class Overview:
 
     def forget(self, live: LiveLayer) -> None:
         """Let go of the tiles of a layer whose planes are gone."""
-        group, well = group_of(live.layer.key), live.layer.components.get(WELL)
-        self.tiles.forget(lambda of, at: of == group and well in (None, at))
-        self._due = dict.fromkeys(self.tiles.wells)
-        if not self.tiles.wells and live.drawn not in self._viewer.layers:
+        group, own = group_of(live.layer.key), live.layer.components
+        plate, well = own.get(PLATE), own.get(WELL)
+        self.tiles.forget(
+            lambda of, at: of == group and plate in (None, at.plate) and well in (None, at.well)
+        )
+        self._due = dict.fromkeys(self.tiles.on_plate(self._plate))
+        if not self.tiles.places and live.drawn not in self._viewer.layers:
             # Gone for good: what is replaced comes again.
             self._hide()
         self._offer()
@@ -233,13 +239,16 @@ class Overview:
         self._offer()
 
     def _offer(self) -> None:
-        self._bar.offer_overview(len(self.tiles.wells) > 1, shown=self._layer is not None)
+        self._bar.offer_overview(len(self.tiles.places) > 1, shown=self._layer is not None)
 
     def _lay_out(self) -> None:
         """Have a place for each well, and cells of the tiles' size."""
-        wells, before = self.tiles.wells, self._mosaic
+        plate, before = self._plate_in_view(), self._mosaic
+        wells = self.tiles.on_plate(plate)
         if not wells:
             return
+        if plate != self._plate:
+            self._plate, before = plate, None
         fits = before is not None and before.edge <= self.tiles.edge
         if before is not None and fits and before.layout.places.keys() == wells.keys():
             return
@@ -295,6 +304,19 @@ class Overview:
 
     # ---- how it is drawn --------------------------------------------------------------
 
+    def _plate_in_view(self) -> Value | None:
+        looked_at = self._sliders.looked_at
+        if PLATE in looked_at:
+            return looked_at[PLATE]
+        layers = [live.layer.components for live in self._ours.images() if live.drawn.visible]
+        return next((own[PLATE] for own in reversed(layers) if PLATE in own), None)
+
+    def _tiles_of(self, well: Value) -> Iterator[tuple[NDArray[np.float32], Tint]]:
+        for group, tint in self._tints:
+            tile = self.tiles.seen(group, Spot(self._plate, well))
+            if tile is not None:
+                yield tile, tint
+
     def _tinted(self) -> Iterator[tuple[Group, Tint]]:
         """Yield the groups that are shown, bottom first, and how: those of one step."""
         images = [live for live in self._ours.bottom_first() if live.layer.key.kind == "image"]
@@ -320,6 +342,7 @@ class Overview:
                 live.layer.components[WELL]
                 for live in self._ours.images()
                 if WELL in live.layer.components and live.drawn.visible
+                if live.layer.components.get(PLATE, self._plate) == self._plate
             )
         if wells != self._framed and self._mosaic is not None:
             self._mosaic.frame(wells)
@@ -340,7 +363,7 @@ class Overview:
             well = None
             yield
         if well is not None:
-            self._go(well, self.tiles.wells[well])
+            self._go(well, self.tiles.places[self.tiles.on_plate(self._plate)[well]])
 
     def _well_at(self, event: Any) -> Value | None:
         layer, mosaic, dims = self._layer, self._mosaic, self._viewer.dims
@@ -349,7 +372,7 @@ class Overview:
             return None
         y, x = layer.world_to_data(event.position)[-2:]
         well = mosaic.well_at(y + 0.5, x + 0.5)
-        return well if well in self.tiles.wells else None
+        return well if well in self.tiles.on_plate(self._plate) else None
 
 
 def _tint_of(drawn: Any, limits: Limits | None) -> Tint:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverslip.payload import LayerKey, Placement, Value
-from coverslip.viewers.wells import WELL
+from coverslip.viewers.wells import PLATE, WELL
 
-__all__ = ["EDGE", "ROOM", "Group", "Tiles", "group_of", "tile_of", "well_of"]
+__all__ = ["EDGE", "ROOM", "Group", "Spot", "Tiles", "group_of", "spot_of", "tile_of"]
 
 EDGE: Final = 128
 """Pixels of a tile's longer side, while there are few of them."""
@@ -28,11 +28,19 @@ ROOM: Final = 32 << 20
 8,192 of 32 x 32."""
 
 _WELLS: Final = 4096
-"""Wells that have tiles: more than the largest plate has."""
+"""Wells that have tiles, on all plates: more than the largest has."""
 
 _SAMPLES: Final = 4
 """Pixels of a large plane that are looked at along each side of what becomes one pixel: all would
 take three times as long as the plane takes to copy (measured in docs/large-plates.md)."""
+
+
+class Spot(NamedTuple):
+    """A well on its plate."""
+
+    plate: Value | None
+    """None for what says no plate: it is seen with each."""
+    well: Value
 
 
 class Group(NamedTuple):
@@ -48,13 +56,16 @@ class Group(NamedTuple):
 
 def group_of(layer: LayerKey) -> Group:
     """Return the group that a layer's planes belong to."""
-    rest = tuple(item for item in layer.components if item[0] != WELL)
+    rest = tuple(item for item in layer.components if item[0] not in (PLATE, WELL))
     return Group(layer.name, layer.step, rest)
 
 
-def well_of(placement: Placement) -> Value | None:
+def spot_of(placement: Placement) -> Spot | None:
     """Return the well that a plane of an image is of; None for others, which have no tile."""
-    return placement.components.get(WELL) if placement.layer.kind == "image" else None
+    components = placement.components
+    if placement.layer.kind != "image" or WELL not in components:
+        return None
+    return Spot(components.get(PLATE), components[WELL])
 
 
 def tile_of(pixels: NDArray[Any], edge: int = EDGE) -> NDArray[np.float32]:
@@ -127,10 +138,10 @@ class Tiles:
     def __init__(self, room: int = ROOM) -> None:
         self.edge = EDGE
         """Pixels of a tile's longer side, at most."""
-        self.wells: dict[Value, Mapping[str, Value]] = {}
+        self.places: dict[Spot, Mapping[str, Value]] = {}
         """The wells that have tiles, each with the place of its newest plane."""
         self._room = room
-        self._held: OrderedDict[tuple[Group, Value], NDArray[np.float32]] = OrderedDict()
+        self._held: OrderedDict[tuple[Group, Spot], NDArray[np.float32]] = OrderedDict()
         self._nbytes = 0
 
     @property
@@ -138,16 +149,14 @@ class Tiles:
         """Bytes of all tiles."""
         return self._nbytes
 
-    def put(
-        self, group: Group, well: Value, place: Mapping[str, Value], tile: NDArray[Any]
-    ) -> bool:
+    def put(self, group: Group, spot: Spot, place: Mapping[str, Value], tile: NDArray[Any]) -> bool:
         """Keep a well's newest tile; whether there was room for its well."""
-        if well not in self.wells and len(self.wells) >= _WELLS:
+        if spot not in self.places and len(self.places) >= _WELLS:
             return False
-        self.wells[well] = place
-        self._take_out((group, well))
+        self.places[spot] = place
+        self._take_out((group, spot))
         tile = _shrunk(tile, self.edge)
-        self._held[group, well] = tile
+        self._held[group, spot] = tile
         self._nbytes += tile.nbytes
         while self._nbytes > self._room:
             if self.edge > _LEAST:
@@ -156,9 +165,19 @@ class Tiles:
                 self._take_out(next(iter(self._held)))
         return True
 
-    def get(self, group: Group, well: Value) -> NDArray[np.float32] | None:
+    def get(self, group: Group, spot: Spot) -> NDArray[np.float32] | None:
         """Return the newest tile of a well; None where none has come."""
-        return self._held.get((group, well))
+        return self._held.get((group, spot))
+
+    def seen(self, group: Group, spot: Spot) -> NDArray[np.float32] | None:
+        """Return what is seen of a well with its plate: what says no plate is seen with each."""
+        found = self.get(group, spot)
+        return self.get(group, Spot(None, spot.well)) if found is None else found
+
+    def on_plate(self, plate: Value | None) -> dict[Value, Spot]:
+        """Return the wells that are seen with a plate, each as what has its place."""
+        anywhere = {spot.well: spot for spot in self.places if spot.plate is None}
+        return anywhere | {spot.well: spot for spot in self.places if spot.plate == plate}
 
     def shrink_to(self, edge: int) -> None:
         """Make all tiles, and those to come, no larger than this."""
@@ -167,21 +186,21 @@ class Tiles:
             self._held[key] = _shrunk(tile, self.edge)
         self._nbytes = sum(tile.nbytes for tile in self._held.values())
 
-    def forget(self, gone: Callable[[Group, Value], bool]) -> None:
+    def forget(self, gone: Callable[[Group, Spot], bool]) -> None:
         """Let go of the tiles of planes that are gone, and of the wells that have none any more."""
         for key in [key for key in self._held if gone(*key)]:
             self._take_out(key)
-        left = {well for _, well in self._held}
-        for well in self.wells.keys() - left:
-            del self.wells[well]
+        left = {spot for _, spot in self._held}
+        for spot in self.places.keys() - left:
+            del self.places[spot]
 
     def clear(self) -> None:
         """Let go of all."""
         self._held.clear()
-        self.wells.clear()
+        self.places.clear()
         self._nbytes, self.edge = 0, EDGE
 
-    def _take_out(self, key: tuple[Group, Value]) -> None:
+    def _take_out(self, key: tuple[Group, Spot]) -> None:
         tile = self._held.pop(key, None)
         if tile is not None:
             self._nbytes -= tile.nbytes

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from coverslip.payload import Value
 from coverslip.viewers.errors import UnreadableImage
 from coverslip.viewers.parsers import Listing, Parsed, candidates, choose, find_files
+from coverslip.viewers.parsers.plate import names_apart, with_plates
 from coverslip.viewers.plates.omezarr import is_store, read_store
 from coverslip.viewers.plates.stored import StoredImage
 from coverslip.viewers.plates.tiff import read_images
@@ -44,8 +44,8 @@ class Contents:
     entries : tuple of Entry
         TIFF files first, in natural order, then the planes of stores.
     listing : Listing
-        What the names of the TIFF files said; without any, an empty one of the parser
-        ``ome-zarr``.
+        What the names of the TIFF files said, and which plate they are of; without any, an empty
+        one of the parser ``ome-zarr``.
     problems : dict of str to str
         Images of stores that cannot be opened, each with the reason.
     """
@@ -90,12 +90,13 @@ def collect(
     problems: dict[str, str] = {}
     listing = Listing(STORE, (), (), 0)
     if others:
-        listing = choose(_files(others), parsers)
+        listing = with_plates(choose(_files(others), parsers), others)
         entries += map(_entry, listing.planes)
+    names = names_apart(stores)
     for store in stores:
-        # A plate tells its planes apart by well; images that come together need their names.
-        known: dict[str, Value] = {"image": store.stem} if len(stores) > 1 else {}
-        images, troubled = read_store(store, level or 0, known)
+        # Images that come together need their names.
+        name = names[store] if len(stores) > 1 else None
+        images, troubled = read_store(store, level or 0, name)
         problems |= troubled
         entries += [Entry(Path(image.origin), partial(iter, (image,))) for image in images]
     return Contents(tuple(entries), listing, problems)

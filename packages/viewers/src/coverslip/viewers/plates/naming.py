@@ -9,6 +9,7 @@ from coverslip.payload import Value
 from coverslip.viewers.parsers import FilenameParser, choose
 from coverslip.viewers.parsers.folder import natural_order
 from coverslip.viewers.parsers.listing import without
+from coverslip.viewers.parsers.plate import on_plate
 
 __all__ = ["Naming"]
 
@@ -20,9 +21,11 @@ class Naming:
     ----------
     parsers : sequence of FilenameParser
         Those to choose from.
+    plate : str
+        What all files are of, unless their names say otherwise.
     """
 
-    def __init__(self, parsers: Sequence[FilenameParser]) -> None:
+    def __init__(self, parsers: Sequence[FilenameParser], plate: str) -> None:
         self.parser: FilenameParser | None = None
         self.unknown: set[Path] = set()
         """Files whose names could not be read."""
@@ -31,6 +34,7 @@ class Naming:
         self.same_place: list[tuple[Path, Path]] = []
         """Files whose names say the same as those of another."""
         self._parsers = list(parsers)
+        self._plate = plate
         self._spared: tuple[str, ...] = ()
         self._places: dict[frozenset[tuple[str, Value]], Path] = {}
 
@@ -62,7 +66,7 @@ class Naming:
             self.unknown.add(path)
             return None
         self.unknown.discard(path)
-        components = without(whole, self._spared)
+        components = on_plate(without(whole, self._spared), self._plate)
         holder = self._places.setdefault(frozenset(components.items()), path)
         if holder != path and (holder, path) not in self.same_place:
             self.same_place.append((holder, path))

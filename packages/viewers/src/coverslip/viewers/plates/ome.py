@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 from coverslip.payload import Display, Value
 from coverslip.viewers.parsers import well_name
 from coverslip.viewers.plates.units import display_of
+from coverslip.viewers.wells import PLATE, WELL
 
 __all__ = ["OmeImage", "read_ome"]
 
@@ -26,7 +27,8 @@ class OmeImage:
     Parameters
     ----------
     place : dict
-        ``well`` and ``site``, where a plate in the same document refers to the image.
+        ``well`` and ``site``, where a plate in the same document refers to the image, and
+        ``plate``, if that has a name.
     channels : tuple of str
         Their names; empty unless each has one of its own.
     display : Display
@@ -81,11 +83,12 @@ def _display(pixels: ET.Element) -> Display:
 def _places(root: ET.Element) -> Iterator[tuple[str, dict[str, Value]]]:
     """Yield image identifiers and the well and field (from 1) that a plate gives them."""
     for plate in _children(root, "Plate"):
+        called: dict[str, Value] = {PLATE: name} if (name := plate.get("Name")) else {}
         for well in _children(plate, "Well"):
-            name = well_name(int(well.get("Row", "0")) + 1, int(well.get("Column", "0")) + 1)
+            position = well_name(int(well.get("Row", "0")) + 1, int(well.get("Column", "0")) + 1)
             for number, sample in enumerate(_children(well, "WellSample"), start=1):
                 for image in _children(sample, "ImageRef"):
-                    yield image.get("ID", ""), {"well": name, "site": number}
+                    yield image.get("ID", ""), called | {WELL: position, "site": number}
 
 
 def _children(parent: ET.Element, name: str) -> Iterator[ET.Element]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -22,8 +22,10 @@ import numpy as np
 
 from coverslip.payload import Display, Value
 from coverslip.viewers.errors import NotInstalled, UnreadableImage
+from coverslip.viewers.parsers.plate import as_named
 from coverslip.viewers.plates.stored import StoredImage
 from coverslip.viewers.plates.units import display_of
+from coverslip.viewers.wells import PLATE, WELL
 
 if TYPE_CHECKING:
     import zarr
@@ -55,7 +57,7 @@ def is_store(path: Path) -> bool:
     return path.is_dir() and any((path / marker).is_file() for marker in MARKERS)
 
 
-def read_store(path: Path, level: int = 0, components: Mapping[str, Value] | None = None) -> Store:
+def read_store(path: Path, level: int = 0, name: str | None = None) -> Store:
     """Return the planes of a plate, a well, an image or a series of images.
 
     Parameters
@@ -64,8 +66,9 @@ def read_store(path: Path, level: int = 0, components: Mapping[str, Value] | Non
         The folder.
     level : int
         The resolution: 0 is the finest.
-    components : mapping, optional
-        What is known of all of its planes.
+    name : str, optional
+        What tells it from others: the component ``plate`` of a plate, which has its folder's name
+        otherwise, and ``image`` of images.
 
     Raises
     ------
@@ -81,17 +84,18 @@ def read_store(path: Path, level: int = 0, components: Mapping[str, Value] | Non
         raise NotInstalled(
             f"OME-Zarr needs the extra zarr ({error}): pip install 'coverslip-viewers[zarr]'"
         ) from error
-    known = dict(components or {})
     group = _guarded(path, lambda: zarr.open(str(path), mode="r"))
     if not isinstance(group, zarr.Group):
         raise UnreadableImage(f"{path}: a Zarr array without OME metadata; name the image above it")
     metadata = _metadata(group)
+    known: dict[str, Value] = {} if name is None else {"image": name}
+    whole = as_named(path)
     if "plate" in metadata:
-        places = list(_plate(path, group, metadata, known))
+        places = list(_plate(path, group, metadata, {PLATE: _called(name or whole.name)}))
     elif "well" in metadata:
-        well = path.absolute()
-        name: dict[str, Value] = {"well": f"{well.parent.name}{well.name}"}
-        places = list(_well(path, group, metadata, "", known | name))
+        row, plate = whole.parent, whole.parent.parent
+        of: dict[str, Value] = {PLATE: _called(plate.name), WELL: f"{row.name}{whole.name}"}
+        places = list(_well(path, group, metadata, "", of))
     elif "multiscales" in metadata:
         places = [("", known)]
     elif "bioformats2raw.layout" in metadata:
@@ -111,6 +115,10 @@ def read_store(path: Path, level: int = 0, components: Mapping[str, Value] | Non
     if not images:
         raise UnreadableImage(next(iter(problems.values()), f"{path}: it names no image"))
     return Store(tuple(images), problems)
+
+
+def _called(store: str) -> str:
+    return store.removesuffix(".zarr").removesuffix(".ome")
 
 
 def _metadata(group: zarr.Group) -> dict[str, Any]:
@@ -133,7 +141,7 @@ def _plate(
         below = _child(path, group, well.path)
         row, column = plate.rows[well.rowIndex].name, plate.columns[well.columnIndex].name
         several = len(plate.acquisitions or []) > 1
-        name: dict[str, Value] = {"well": f"{row}{column}"}
+        name: dict[str, Value] = {WELL: f"{row}{column}"}
         yield from _well(
             path, below, _metadata(below), well.path, known | name, acquisitions=several
         )
