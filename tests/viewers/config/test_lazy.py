@@ -137,6 +137,20 @@ def test_the_environment_speaks_toml(monkeypatch: pytest.MonkeyPatch) -> None:
         LazyNapariStreamingConfig().resolve()
 
 
+def test_a_variable_that_sets_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for others in ("COVERSLIP_STATE_DIR", "COVERSLIP_NAPARI_DONOR_MODE", "COVERSLIP_FIJI"):
+        monkeypatch.setenv(others, "stack")
+    assert LazyNapariStreamingConfig().napari_port == 5555
+    monkeypatch.setenv("COVERSLIP_NAPARI_PROT", "5600")
+    with pytest.raises(ConfigError, match=r"^COVERSLIP_NAPARI_PROT: .*'prot'; did you mean 'port'"):
+        LazyNapariStreamingConfig().resolve()
+
+
+def test_fields_that_do_not_go_together_are_refused_where_they_are_written() -> None:
+    with pytest.raises(ConfigError, match="the lower one first"):
+        LazyNapariStreamingConfig(contrast_limits=(9, 3))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

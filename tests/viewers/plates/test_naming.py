@@ -52,4 +52,4 @@ def test_two_files_of_one_place_are_noted_once() -> None:
     copy = FOLDER / "copy" / FIRST.name
     for path in (FIRST, copy, copy, FIRST):
         naming.read(path)
-    assert naming.same_place == [(FIRST, copy)]
+    assert naming.same_place == {copy: FIRST}

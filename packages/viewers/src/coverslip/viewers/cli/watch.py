@@ -125,9 +125,11 @@ class _Watch:
             # what may be there of them.
             reason = "; ".join(counts.reasons) or "lost on its way to the viewer"
             now = time.monotonic()
-            for file in self._under_way:
-                self.incoming.send_again(file.path, f"{file.path}: {reason}", now)
-            self.sent_again += len(self._under_way)
+            # One that was written anew while it was under way is there twice.
+            lost_files = dict.fromkeys(file.path for file in self._under_way)
+            for path in lost_files:
+                self.incoming.send_again(path, f"{path}: {reason}", now)
+            self.sent_again += len(lost_files)
             self._under_way.clear()
             self._lost = lost
         while (
@@ -285,7 +287,7 @@ def _tell_files(watch: _Watch, unread: list[Path], unknown: list[Path]) -> None:
         report.warn(
             f"{plural(len(unread), 'file')} not shown", f"not complete, or not sent yet: {names}"
         )
-    for first, second in watch.naming.same_place[:SHOWN_FILES]:
+    for second, first in list(watch.naming.same_place.items())[:SHOWN_FILES]:
         report.warn(
             "2 files of one place",
             f"only the last is seen of {first}, {second}: watch each plate's folder by itself, or "

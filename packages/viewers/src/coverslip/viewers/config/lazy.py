@@ -210,6 +210,8 @@ def _set_given(self: Lazy[Any], /, **given: Any) -> None:
     for name, value in given.items():
         if value is not UNSET:
             vars(self)[name] = check_value(self.concrete, name, value)
+    # What one field allows another is refused here, too, and not when it is resolved.
+    self.concrete(**vars(self))
 
 
 class LazyNapariDisplayConfig(Lazy[NapariDisplayConfig], NapariDisplayConfig):

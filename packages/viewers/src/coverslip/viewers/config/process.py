@@ -40,6 +40,7 @@ __all__ = ["CONFIG_VARIABLE", "FILE_NAME", "ProcessSettings", "Setting"]
 
 FILE_NAME: Final = "coverslip.toml"
 CONFIG_VARIABLE: Final = "COVERSLIP_CONFIG"
+_PREFIX: Final = "COVERSLIP_"
 
 
 class Setting(NamedTuple):
@@ -63,8 +64,9 @@ class ProcessSettings:
         Raises
         ------
         ConfigError
-            A file cannot be read, or says something that no configuration knows.
+            A file cannot be read, or it or a variable says something that no configuration knows.
         """
+        _check_variables(tuple(name for name in os.environ if name.startswith(_PREFIX)))
         return cls(os.environ, {path: _tables(path) for path in _files()})
 
     def get(self, config: type[Config], name: str) -> Setting | None:
@@ -77,7 +79,7 @@ class ProcessSettings:
         """
         keys = [(section, name.removeprefix(f"{section}_")) for section in _sections(config, name)]
         for section, key in keys:
-            variable = f"COVERSLIP_{section}_{key}".upper()
+            variable = f"{_PREFIX}{section}_{key}".upper()
             if (text := self._variables.get(variable)) is not None:
                 with _blame(variable):
                     return Setting(parse_text(config, name, text), variable)
@@ -139,12 +141,30 @@ def _read(path: Path, modified: int, size: int) -> _Tables:
     for section, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {section} is no table; write [{section}]")
-        for key in table:
-            # A component that this process did not declare has its mode here for another one.
-            if key not in known[section] and not key.endswith(MODE_SUFFIX):
-                hint = did_you_mean(key, sorted(known[section]))
-                raise ConfigError(f"{path}, [{section}]: nothing is called {key!r}{hint}")
+        with _blame(f"{path}, [{section}]"):
+            for key in table:
+                _check_key(key, known[section])
     return tables
+
+
+@functools.lru_cache(maxsize=8)
+def _check_variables(names: tuple[str, ...]) -> None:
+    """Hold variables against what can be set; those of no section here are not ours to judge."""
+    known = _known_keys()
+    for name in names:
+        # The longest that fits: a third party's section may begin as another one does.
+        for section in sorted(known, key=len, reverse=True):
+            prefix = f"{_PREFIX}{section}_".upper()
+            if name.startswith(prefix):
+                with _blame(name):
+                    _check_key(name.removeprefix(prefix).lower(), known[section])
+                break
+
+
+def _check_key(key: str, known: set[str]) -> None:
+    # A component that this process did not declare has its mode here for another one.
+    if key not in known and not key.endswith(MODE_SUFFIX):
+        raise ConfigError(f"nothing is called {key!r}{did_you_mean(key, sorted(known))}")
 
 
 def _known_keys() -> dict[str, set[str]]:

@@ -31,8 +31,8 @@ class Naming:
         """Files whose names could not be read."""
         self.left_out: set[Path] = set()
         """Files that are known to be no planes."""
-        self.same_place: list[tuple[Path, Path]] = []
-        """Files whose names say the same as those of another."""
+        self.same_place: dict[Path, Path] = {}
+        """Files whose names say the same as that of another, which came first."""
         self._parsers = list(parsers)
         self._plate = plate
         self._spared: tuple[str, ...] = ()
@@ -68,6 +68,6 @@ class Naming:
         self.unknown.discard(path)
         components = on_plate(without(whole, self._spared), self._plate)
         holder = self._places.setdefault(frozenset(components.items()), path)
-        if holder != path and (holder, path) not in self.same_place:
-            self.same_place.append((holder, path))
+        if holder != path:
+            self.same_place[path] = holder
         return components
