@@ -116,7 +116,7 @@ def test_the_newest_tile_of_a_well_replaces_the_one_before() -> None:
 
 def test_a_well_is_another_on_another_plate_and_what_says_none_is_seen_with_each() -> None:
     tiles = Tiles()
-    other = Group(None, (1, "blur"), ())
+    other = Group(None, ("blur", 1), ())
     for plate, value in (("one", 1), ("two", 2)):
         tiles.put(GROUP, Spot(plate, "A1"), {}, np.full((4, 4), value, "f4"))
     for well in ("A1", "A2"):

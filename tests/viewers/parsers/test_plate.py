@@ -44,7 +44,7 @@ def test_two_plates_named_together_take_no_place_of_each_other(tmp_path: Path) -
     assert len(with_plates(list_planes([tmp_path]), [tmp_path]).same_place()) == 1
 
 
-@pytest.mark.parametrize("within", ["TimePoint_1", "timepoint0", "TimePoint_2/ZStep_10", "Images"])
+@pytest.mark.parametrize("within", ["TimePoint_1", "ZStep_3", "TimePoint_2/ZStep_10", "Images"])
 def test_the_folders_within_a_plate_are_none(tmp_path: Path, within: str) -> None:
     (file,) = touch(tmp_path, f"P7/{within}/{NAME}")
     assert plate_folder(file.parent) == tmp_path / "P7"

@@ -122,13 +122,14 @@ def _components(rows: list[_Row]) -> dict[str, list[Value]]:
 
 def _print(contents: Contents, rows: list[_Row], *, every: bool) -> None:
     components = _components(rows)
-    names = tuple(components)
+    # What all have in common stands among the components: so there is room for the files' names.
+    names = tuple(name for name, values in components.items() if len(values) > 1 or len(rows) == 1)
     top = _common([row.path for row in rows])
     shown = rows if every else rows[:SHOWN_ROWS]
     kinds = {(row.planes, row.shape, row.dtype) for row in rows}
     alike = len(kinds) == 1
     summary = f"{sum(row.planes for row in rows)} planes, as {contents.listing.parser} reads them"
-    if alike:  # said once, so that there is room for names
+    if alike:  # said once, too
         summary += f", all of {_size(rows[0])}"
     report.print_line(summary + (f", in {top}" if top else ""))
     report.print_table(
