@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import random
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from coverslip.transport import RequestRefused
+from coverslip.viewers import View
 from tests.viewers.fiji.conftest import Bench
-from tests.waiting import eventually
+from tests.waiting import DEADLINE, eventually
 
 pytestmark = pytest.mark.gui
 
@@ -168,8 +170,6 @@ def test_a_channel_whose_contrast_is_worked_on_stays_in_view(bench: Bench) -> No
 
 
 def test_modes_choose_windows_and_axes(bench: Bench) -> None:
-    from coverslip.viewers import View
-
     modes = {"well": "slice", "site": "stack", "channel": "separate"}
     with View(bench.view.visualizer, modes=modes) as view:
         for well, site, channel, t in itertools.product(("A2", "A10"), (1, 2), (1, 2), (1, 2, 3)):
@@ -263,31 +263,6 @@ def test_the_picture_is_of_all_windows(bench: Bench) -> None:
     assert len(png) > 5_000
 
 
-def test_macros_answer_fail_with_words_and_take_arguments(bench: Bench) -> None:
-    assert bench.macro("return '' + 6 * 7") == "42"
-    assert bench.view.run_macro("return getArgument()", "well A01") == "well A01"
-    with pytest.raises(RequestRefused, match="the macro failed: Undefined variable in line 1"):
-        bench.macro("this is no macro (")
-    assert bench.macro("return 'and goes on'") == "and goes on"
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("x = 1;\nselectImage(99);\nreturn 'went on'", "99 not found.* in line 2"),
-        ("x = 1;\ny = (2;", r"'\)' expected in line 2"),
-        ("x = 1;\n\nrun('no such command');", "no such command.* in line 3"),
-        ("run('Invert');", "no images open in line 1"),
-    ],
-)
-def test_a_macro_s_error_is_the_answer_and_no_dialog_that_waits(
-    bench: Bench, text: str, reason: str
-) -> None:
-    with pytest.raises(RequestRefused, match=f"(?i)the macro failed: .*{reason}"):
-        bench.macro(text)
-    assert bench.macro("return 'and goes on'") == "and goes on"
-
-
 def test_a_plane_that_is_replaced_in_view_is_not_lost_when_the_window_moves_on(
     bench: Bench,
 ) -> None:
@@ -320,3 +295,32 @@ def test_components_that_are_no_axes_do_not_make_millions_of_places(bench: Bench
     # It is alive, and has what it has shown.
     (window,) = bench.view.layers()
     assert len(window.planes) == delivery.shown
+
+
+def test_an_endless_stream_that_keeps_few_planes_goes_on(bench: Bench) -> None:
+    with View(bench.view.visualizer, keep="latest") as few:
+        for number in range(4100):
+            few.show(plane(number + 1, (4, 4)), timepoint=number)
+        assert few.flush(60) == (4100, 4100, 0, 0), few.statistics().reasons
+    (window,) = bench.settle()
+    assert window.shape == (4100, 4, 4)
+    assert len(window.planes) <= 2
+
+
+def test_a_window_that_opens_while_a_macro_is_in_batch_mode_is_none_of_the_macro_s(
+    bench: Bench, tmp_path: Path
+) -> None:
+    text = """
+    setBatchMode(true); newImage("mine", "8-bit", 9, 9, 1);
+    File.saveString("", getArgument() + "/begun");
+    while (!File.exists(getArgument() + "/shown")) wait(5);
+    return getTitle() + " of " + nImages;
+    """
+    with ThreadPoolExecutor(1) as beside:
+        macro = beside.submit(bench.view.run_macro, text, str(tmp_path), DEADLINE)
+        eventually((tmp_path / "begun").exists, "it is in batch mode")
+        bench.show(plane(1), well="A1")
+        bench.settle()
+        (tmp_path / "shown").touch()
+        assert macro.result(DEADLINE) == "mine of 2"
+    assert bench.macro("return getTitle() + ' of ' + nImages") == "Well_A1 of 1"

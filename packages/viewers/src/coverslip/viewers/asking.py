@@ -10,7 +10,14 @@ from pathlib import Path
 
 from coverslip.transport import Clear, Done, Picture, Screenshot
 from coverslip.viewers.errors import ViewerGone
-from coverslip.viewers.messages import DescribeLayers, LayerInfo, Layers, MacroResult, RunMacro
+from coverslip.viewers.messages import (
+    AbortMacro,
+    DescribeLayers,
+    LayerInfo,
+    Layers,
+    MacroResult,
+    RunMacro,
+)
 from coverslip.viewers.notebook import Png
 from coverslip.viewers.questions import ANSWER_TIMEOUT, ask, side_by_side
 from coverslip.viewers.stream import Stream
@@ -113,7 +120,7 @@ class Asking:
         argument
             What its ``getArgument()`` returns.
         timeout
-            Seconds to wait; the macro goes on when they are over.
+            Seconds to wait; the macro goes on when they are over, until `abort_macro`.
 
         Raises
         ------
@@ -123,9 +130,27 @@ class Asking:
         ViewerGone
             No viewer answers.
         """
-        imagej = next((one for one in self.visualizers if one.kind == "fiji"), self.visualizer)
         question = RunMacro(text=text, argument=argument)
-        return ask(imagej, question, MacroResult, timeout, may_refuse=True).text
+        return ask(self._imagej, question, MacroResult, timeout, may_refuse=True).text
+
+    def abort_macro(self) -> None:
+        """End the macro that runs in the viewer's ImageJ, whoever sent it, as Esc does there.
+
+        What it has opened and waits for is closed. Nothing is done if none runs.
+
+        Raises
+        ------
+        coverslip.transport.RequestRefused
+            The viewer runs no macros, or the macro's command cannot be ended.
+        ViewerGone
+            No viewer answers.
+        """
+        ask(self._imagej, AbortMacro(), Done, may_refuse=True)
+
+    @property
+    def _imagej(self) -> StreamVisualizer:
+        """Where macros go; one of another kind, if there is no other, refuses them with words."""
+        return next((one for one in self.visualizers if one.kind == "fiji"), self.visualizer)
 
     def _chosen(self, viewer: str | None) -> tuple[StreamVisualizer, ...]:
         if viewer is None:

@@ -17,6 +17,7 @@
     ├── NoStream         the process was given no stream to show on; says who gives one
     ├── NoRoom           a plane has no room, in memory or on disk; the message says where and why
     ├── TooManyLayers    a plane for one layer more than a viewer shows; says what to stack
+    ├── TooManyPlaces    a plane for a hyperstack of more places than it can have; says what to do
     ├── ViewerGone       a question needs a live viewer and there is none
     └── StreamClosed     the stream was closed, by `close` or by the end of the process
 
@@ -40,6 +41,7 @@ __all__ = [
     "PipelineFailed",
     "StreamClosed",
     "TooManyLayers",
+    "TooManyPlaces",
     "UnknownBackend",
     "UnknownParser",
     "UnknownViewer",
@@ -102,7 +104,7 @@ class TooManyLayers(ViewerError):
 
 
 class TooManyPlaces(ViewerError):
-    """The plane would make a hyperstack of far more places than there are planes."""
+    """The plane would make a hyperstack of too many places, or of blanks for the most part."""
 
 
 class NoRoom(ViewerError):

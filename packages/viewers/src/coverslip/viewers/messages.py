@@ -15,6 +15,7 @@ from coverslip.payload import Value
 from coverslip.transport import Reply, Request
 
 __all__ = [
+    "AbortMacro",
     "DescribeLayers",
     "Follow",
     "LayerInfo",
@@ -132,3 +133,7 @@ class MacroResult(Reply, frozen=True, kw_only=True):
     """What a macro returned, empty for one that returns nothing."""
 
     text: str = ""
+
+
+class AbortMacro(Request, frozen=True, kw_only=True):
+    """Fiji only: end the macro that runs, if one does; answered with `Done` when it has ended."""

@@ -37,6 +37,7 @@ from coverslip.viewers.inbox import Arrival
 from coverslip.viewers.layering import MAX_LAYERS
 from coverslip.viewers.memory import Entry, HeldPlane
 from coverslip.viewers.messages import (
+    AbortMacro,
     DescribeLayers,
     Follow,
     Layers,
@@ -93,6 +94,7 @@ class ViewerServer(ReceivingServer):
             DescribeLayers: self._describe,
             RaiseWindow: lambda _: self.on_gui(self._raise),
             RunMacro: self.run_macro,
+            AbortMacro: self.abort_macro,
             Follow: self._follow,
             Unfollow: self._unfollow,
         }
@@ -202,6 +204,10 @@ class ViewerServer(ReceivingServer):
 
     def run_macro(self, request: RunMacro) -> Future[Reply]:
         """Run a macro; `Refused` by viewers that run none."""
+        raise Refused(f"{self.kind} runs no macros")
+
+    def abort_macro(self, request: AbortMacro) -> Future[Reply] | Done:
+        """End the macro that runs; `Refused` by viewers that run none."""
         raise Refused(f"{self.kind} runs no macros")
 
     def _follow(self, request: Follow) -> Done:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from coverslip.payload import Kind, Mode, Placement
-from coverslip.transport import Refused, Reply, Usage
+from coverslip.transport import Done, Refused, Reply, Usage
 from coverslip.viewers.bursts import Burst
 from coverslip.viewers.entry import BREATH, BUDGET, IDLE, REPAINT, StandaloneServer
 from coverslip.viewers.fiji.choice import Choice, ImageJUnavailable, choose
 from coverslip.viewers.fiji.heap import Heap
 from coverslip.viewers.fiji.java import YOUNG, heap_limit
 from coverslip.viewers.fiji.macros import Macros
-from coverslip.viewers.messages import RunMacro
+from coverslip.viewers.messages import AbortMacro, RunMacro
 from coverslip.viewers.server import Arrival
 from coverslip.viewers.snapshot import LayerSnapshot
 from coverslip.viewers.wells import PLATE, WELL
@@ -239,6 +239,8 @@ class FijiViewerServer(StandaloneServer):
 
     def take_over(self, placement: Placement, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return what stands for a plane, which lies in the Java heap for good."""
+        plane: Any = pixels
+        plane.sample = None  # its contrast is known; of a small plane it is a quarter
         return pixels
 
     def count_table(self, table: NDArray[Any]) -> None:
@@ -277,6 +279,14 @@ class FijiViewerServer(StandaloneServer):
 
     def run_macro(self, request: RunMacro) -> Future[Reply]:
         """Run a macro, if that is allowed, beside the GUI."""
+        return self._allowed_macros.run(request)
+
+    def abort_macro(self, request: AbortMacro) -> Future[Reply] | Done:
+        """End the macro that runs."""
+        return self._allowed_macros.abort()
+
+    @property
+    def _allowed_macros(self) -> Macros:
         if self._macros is None:
             raise Refused(
                 "this viewer runs no macros: whoever holds its key could do anything that its "
@@ -284,7 +294,7 @@ class FijiViewerServer(StandaloneServer):
             )
         if self._pixels is None:
             raise Refused("ImageJ has not started yet")
-        return self._macros.run(request)
+        return self._macros
 
     # ---- AWT event thread -------------------------------------------------------------
 

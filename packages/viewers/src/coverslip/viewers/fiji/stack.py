@@ -117,6 +117,8 @@ class Hyperstack:
         self._grown = True
         self._emptied = False
         self._arrived: list[Coordinates] = []
+        self._came = 0
+        """Planes that ever came, those too that their stream has let go of since."""
 
     # ---- planes in --------------------------------------------------------------------
 
@@ -134,10 +136,15 @@ class Hyperstack:
             else 1
             for name, value in coordinates.items()
         }
-        places, planes = prod(lengths.values()), len(self.layer.store) + 1
-        if places > min(MOST_PLACES, max(_FEW_PLACES, _PLACES_A_PLANE * planes)):
-            longest = max(lengths, key=lambda name: lengths[name])
-            # The same words for each such plane: they are counted by them.
+        places = prod(lengths.values())
+        longest = max(lengths, key=lambda name: lengths[name], default="")
+        # The same words for each such plane: they are counted by them.
+        if places > MOST_PLACES:
+            raise TooManyPlaces(
+                f"a window has {MOST_PLACES:,} places at most: begin anew with View.clear(), or "
+                f'give a component, such as {longest}, the mode "separate"'
+            )
+        if places > max(_FEW_PLACES, _PLACES_A_PLANE * (self._came + 1)):
             raise TooManyPlaces(
                 "far more blanks than planes: leave out what is no axis, or give one, such as "
                 f'{longest}, the mode "separate"'
@@ -146,6 +153,7 @@ class Hyperstack:
     def put(self, coordinates: Mapping[str, Value]) -> None:
         """Note that the layer has a plane at these coordinates."""
         self._grown = bool(self._axes.see(coordinates)) or self._grown
+        self._came += 1
         self._arrived.append(self.layer.store.key(coordinates))
 
     def forget(self) -> None:

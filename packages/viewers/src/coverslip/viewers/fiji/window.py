@@ -56,6 +56,10 @@ class HyperstackWindow:
         # Never ImagePlus.show(): for a single plane that opens a window without sliders, which
         # cannot grow.
         self.window: Any = class_of("ij.gui.StackWindow")(self.imp)
+        # What is opened while a macro is in batch mode passes for its own, and for this thread's
+        # current image, which commands of the user's would go to.
+        class_of("ij.macro.Interpreter").removeBatchModeImage(self.imp)
+        class_of("ij.WindowManager").setTempCurrentImage(None)
         self._bars = _bars(hyperstack.dimensions)
 
     def _image(self) -> Any:
