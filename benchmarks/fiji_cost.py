@@ -43,6 +43,7 @@ def fiji_table(console: Console, rounds: int) -> None:
     pipe, theirs = context.Pipe()
     child = context.Process(target=_beside, args=(theirs, rounds))
     child.start()
+    theirs.close()  # ours: what its end is told by
     try:
         if not pipe.poll(TIMEOUT):
             raise TimeoutError(f"the comparison said nothing for {TIMEOUT:g} s")

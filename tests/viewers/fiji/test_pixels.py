@@ -112,7 +112,7 @@ def test_rgb_is_packed_as_imagej_has_it() -> None:
     ("pixel", "dtype", "packed", "lost"),
     [
         ((0.0, 0.5, 2.0), np.float64, 0xFF0080FF, "rounded to 8 bit"),
-        ((0, 0x8000, 0xFFFF), np.uint16, 0xFF007FFF, "scaled to 8 bit"),
+        ((0, 0x8000, 0xFFFF), np.uint16, 0xFF0080FF, "scaled to 8 bit"),
         ((True, False, True), np.bool_, 0xFFFF00FF, ""),
         ((1, 2, 3, 255), np.uint8, 0xFF010203, ""),
         ((1, 2, 3, 7), np.uint8, 0xFF010203, "transparency"),

@@ -102,7 +102,7 @@ def _convert_rgb(view: NDArray[Any]) -> Converted:
     elif view.dtype.itemsize > 1 or view.dtype.kind == "i":
         top = np.iinfo(view.dtype).max
         inside = np.maximum(view, 0)
-        colors = (inside.astype(np.float64) * (255 / top)).astype(np.uint8)
+        colors = np.rint(inside.astype(np.float64) * (255 / top)).astype(np.uint8)
         lost.append(f"RGB of {view.dtype.name} was scaled to 8 bit a colour")
         lost += _outside(view, inside, f"0 to {top}")
     if colors.shape[2] == 4 and not (colors[..., 3] == 255).all():
