@@ -2,18 +2,23 @@
 
 Linux, as root: pipeline and relay on one machine, the viewer on another, both network namespaces
 (`tests.network.links`). A link of 1 Gbit/s is what a relay stands in front of; one without a limit
-shows what its work costs when all processes share the processors of this one machine.
+shows what its work costs when all processes share the processors of this one machine, and what it
+costs when the relay has one to itself, as on a head node. Beside it what ZeroMQ alone takes to
+encrypt and to decrypt: a relay does both to every byte.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import zmq
 from rich.console import Console
 from rich.table import Table
 
@@ -21,12 +26,33 @@ from benchmarks.network import PLATE, planes_of
 
 __all__ = ["relay_table"]
 
-RATES = {"1 Gbit/s": "1gbit", "no limit": None}
 WARM = 60
 PLANES = 400
 BUDGET = 256 << 20
 MEMORY = 4 << 30
 TIMEOUT = 120.0
+
+FRAME = 256 << 10
+FRAMES = 8
+MESSAGES = 500
+"""What is encrypted alone: as many bytes to a message as a plane of 1024 x 1024 has."""
+
+
+class Setting(NamedTuple):
+    """Where it runs."""
+
+    name: str
+    rate: str | None
+    """Of the link, as `tc` reads it."""
+    apart: bool = False
+    """Pipeline and viewer share one processor, and the relay has another to itself."""
+
+
+SETTINGS = (
+    Setting("1 Gbit/s", "1gbit"),
+    Setting("no limit", None),
+    Setting("no limit, the relay on a core of its own", None, apart=True),
+)
 
 
 class Run(NamedTuple):
@@ -34,8 +60,15 @@ class Run(NamedTuple):
 
     rate: float
     """Bytes of pixels a second, from the first `show` until the viewer had all."""
-    cpu: float
-    """CPU seconds a gigabyte, of all processes."""
+    pipeline: float
+    viewer: float
+    relay: float
+    """CPU seconds a gigabyte, of each process."""
+
+    @property
+    def cpu(self) -> float:
+        """Return the CPU seconds a gigabyte of all processes."""
+        return self.pipeline + self.viewer + self.relay
 
 
 def relay_table(console: Console, rounds: int) -> None:
@@ -47,51 +80,86 @@ def relay_table(console: Console, rounds: int) -> None:
         console.print(f"relay: skipped, {reason}")
         return
     table = Table(title=f"inline, straight and through a relay, medians of {rounds} rounds")
-    for heading in ("", "straight MB/s", "relay MB/s", "ratio", "CPU s/GB", "with the relay"):
+    parts = ("pipeline", "viewer", "sum", "pipeline", "viewer", "relay", "sum")
+    for heading in ("", "straight MB/s", "relay MB/s", "ratio", *(f"{one} s/GB" for one in parts)):
         table.add_column(heading, justify="right" if heading else "left")
-    for link, rate in RATES.items():
+    for setting in SETTINGS:
         for name, what in (("noise", "noise"), ("a real plate", str(PLATE))):
             # In turn, so that what drifts does so for both.
             pairs = [
-                (_measure(rate, what, False), _measure(rate, what, True)) for _ in range(rounds)
+                (_measure(setting, what, False), _measure(setting, what, True))
+                for _ in range(rounds)
             ]
-            straight = statistics.median(one.rate for one, _ in pairs)
-            relayed = statistics.median(other.rate for _, other in pairs)
+            straight, relayed = (_median(runs) for runs in zip(*pairs, strict=True))
             ratio = statistics.median(other.rate / one.rate for one, other in pairs)
+            costs = [straight.pipeline, straight.viewer, straight.cpu]
+            costs += [relayed.pipeline, relayed.viewer, relayed.relay, relayed.cpu]
             table.add_row(
-                f"{link}, {name}",
-                f"{straight / 1e6:.0f}",
-                f"{relayed / 1e6:.0f}",
+                f"{setting.name}, {name}",
+                f"{straight.rate / 1e6:.0f}",
+                f"{relayed.rate / 1e6:.0f}",
                 f"{ratio:.2f}",
-                f"{statistics.median(one.cpu for one, _ in pairs):.1f}",
-                f"{statistics.median(other.cpu for _, other in pairs):.1f}",
+                *(f"{cost:.1f}" for cost in costs),
             )
     console.print(table)
+    crypts = [_crypt() for _ in range(rounds)]
+    encrypting, decrypting = (statistics.median(costs) for costs in zip(*crypts, strict=True))
+    console.print(
+        f"ZeroMQ alone, messages of {FRAMES} frames of {FRAME >> 10} KiB: "
+        f"{encrypting:.1f} s/GB to encrypt and send, {decrypting:.1f} to receive and decrypt"
+    )
 
 
-def _measure(rate: str | None, what: str, through: bool) -> Run:
+def _median(runs: tuple[Run, ...]) -> Run:
+    return Run(*(statistics.median(column) for column in zip(*runs, strict=True)))
+
+
+def _measure(setting: Setting, what: str, through: bool) -> Run:
     from tests.network.links import HERE, THERE, Link
 
     run = (sys.executable, "-m", "benchmarks.relay")
-    with Link(rate) as link:
-        viewer = link.there(*run, "viewer", THERE)
+    mine, other = sorted(os.sched_getaffinity(0))[:2]
+    ends, between = (
+        (("taskset", "-c", str(core)) for core in (mine, other)) if setting.apart else ((), ())
+    )
+    with Link(setting.rate) as link:
+        viewer = link.there(*ends, *run, "viewer", THERE)
         line = _told(viewer)["line"]
         relay = None
         if through:
-            relay = link.here(*run, "relay", HERE)
+            relay = link.here(*between, *run, "relay", HERE)
             line = _told(relay)["line"]
             _tell(viewer, line)
-        pipeline = link.here(*run, "pipeline", line, what)
+        pipeline = link.here(*ends, *run, "pipeline", line, what)
         _tell(pipeline, WARM)
-        before = _told(pipeline)["cpu"]
+        sent = _told(pipeline)["cpu"]
         _tell(viewer, WARM)
-        before += _told(viewer)["cpu"] + _cpu(relay)
+        shown = _told(viewer)["cpu"]
+        passed = _cpu(relay)
         _tell(pipeline, PLANES)
-        sent = _told(pipeline)
+        after = _told(pipeline)
         _tell(viewer, WARM + PLANES)
-        shown = _told(viewer)
-        cpu = sent["cpu"] + shown["cpu"] + _cpu(relay) - before
-        return Run(sent["nbytes"] / (shown["last"] - sent["began"]), cpu / sent["nbytes"] * 1e9)
+        last = _told(viewer)
+        nbytes = after["nbytes"]
+        return Run(
+            nbytes / (last["last"] - after["began"]),
+            *(
+                seconds / nbytes * 1e9
+                for seconds in (after["cpu"] - sent, last["cpu"] - shown, _cpu(relay) - passed)
+            ),
+        )
+
+
+def _crypt() -> tuple[float, float]:
+    """Return the CPU seconds a gigabyte of ZeroMQ's to encrypt and send, to receive and decrypt."""
+    from tests.network.links import THERE, Link
+
+    run = (sys.executable, "-m", "benchmarks.relay")
+    with Link(None) as link:
+        receiver = link.there(*run, "decrypt", THERE)
+        sender = link.here(*run, "encrypt", json.dumps(_told(receiver)))
+        costs = _told(sender)["cpu"], _told(receiver)["cpu"]
+    return tuple(cost / (MESSAGES * FRAMES * FRAME) * 1e9 for cost in costs)
 
 
 def _tell(process: subprocess.Popen[str], what: object) -> None:
@@ -180,10 +248,43 @@ def _stream(line: str, what: str) -> None:
         _say(began=began, nbytes=nbytes, cpu=time.process_time())
 
 
+def _encrypt(told: str) -> None:
+    """Be a socket that sends and nothing else."""
+    receiver = json.loads(told)
+    public, secret = zmq.curve_keypair()
+    with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+        socket.curve_serverkey = receiver["key"].encode()
+        socket.curve_publickey, socket.curve_secretkey = public, secret
+        socket.connect(receiver["address"])
+        frames = [os.urandom(FRAME)] * FRAMES
+        before = time.process_time()
+        for _ in range(MESSAGES):
+            socket.send_multipart(frames, copy=False)
+        socket.close(linger=int(TIMEOUT * 1000))
+    _say(cpu=time.process_time() - before)
+
+
+def _decrypt(host: str) -> None:
+    """Be a socket that receives and nothing else."""
+    public, secret = zmq.curve_keypair()
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.curve_server = True
+        socket.curve_publickey, socket.curve_secretkey = public, secret
+        port = socket.bind_to_random_port(f"tcp://{host}")
+        _say(address=f"tcp://{host}:{port}", key=public.decode())
+        before = time.process_time()
+        for _ in range(MESSAGES):
+            socket.recv_multipart(copy=False)
+        _say(cpu=time.process_time() - before)
+
+
+ROLES: dict[str, Callable[..., None]] = {
+    "viewer": _view,
+    "relay": _relay,
+    "pipeline": _stream,
+    "encrypt": _encrypt,
+    "decrypt": _decrypt,
+}
+
 if __name__ == "__main__":
-    if sys.argv[1] == "viewer":
-        _view(sys.argv[2])
-    elif sys.argv[1] == "relay":
-        _relay(sys.argv[2])
-    else:
-        _stream(*sys.argv[2:])
+    ROLES[sys.argv[1]](*sys.argv[2:])

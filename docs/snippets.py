@@ -160,13 +160,13 @@ def run_page(page: Path, ports: Mapping[int, int] | None = None) -> None:
     for block in find_blocks(page):
         if not block.runs:
             continue
-        code = _at_ports(block.what_is_run, ports or {})
+        before, code = (_at_ports(text, ports or {}) for text in (block.before, block.what_is_run))
         if block.saved_as:
             Path(block.saved_as).write_text(code, encoding="utf-8")
         elif block.language in SHELL:
-            _run_shell(block, code)
+            _run_shell(block, before + code)
         else:
-            _run_python(block, _at_ports(block.before, ports or {}), code, vars(module))
+            _run_python(block, before, code, vars(module))
 
 
 def _at_ports(code: str, ports: Mapping[int, int]) -> str:
@@ -195,7 +195,7 @@ def _run_python(block: Block, before: str, code: str, namespace: dict[str, objec
 def _run_shell(block: Block, code: str) -> None:
     done = subprocess.run(
         # The command that does not end is told from the others by bash, as it begins each.
-        ["timeout", str(_PATIENCE), "bash", "-euxo", "pipefail", "-c", block.before + code],
+        ["timeout", str(_PATIENCE), "bash", "-euxo", "pipefail", "-c", code],
         # No console of ours to wait at, and a runtime that finds this environment's programs.
         stdin=subprocess.DEVNULL,
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},

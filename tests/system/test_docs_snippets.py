@@ -234,7 +234,7 @@ def test_it_runs_as_it_stands(page: Path, viewers: dict[str, int], desk: Path) -
     if "fiji" in code_of(page):
         prepare("fiji", viewers["fiji"])
     napari, fiji = viewers["napari"], viewers["fiji"]
-    ports = {5555: napari, 6555: napari + 1000, 5600: napari, 5556: fiji}
+    ports = {5555: napari, 6555: napari + 1000, 5600: napari, 5556: fiji, 5570: free_pair()}
     done = run_page(page, desk, ports)
     assert done.returncode == 0, done.stderr
     # A warning is an error; one in a thread, or at the end, is told here alone.

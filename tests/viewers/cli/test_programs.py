@@ -26,7 +26,7 @@ COMMANDS: dict[str, Any] = {}
 for _name, _command in get_command(app).commands.items():  # type: ignore[attr-defined]  # a group
     for _below, _each in getattr(_command, "commands", {"": _command}).items():
         COMMANDS[f"{_name} {_below}".strip()] = _each
-PRINTS_NOTHING = {"manager", "relay"}
+PRINTS_NOTHING = {"manager"}
 
 
 def options(command: Any) -> set[str]:
@@ -65,7 +65,7 @@ def test_launch_says_where(command: Command, no_window: None, free_port: Callabl
     told = json.loads(command("launch", "--port", port, "--title", "mine", "--json").out)
     (connection,) = list_connections()
     assert told == {
-        "kind": "napari",
+        "kind": "headless",
         "port": port,
         "control_port": port + 1000,
         "title": "mine",

@@ -32,6 +32,12 @@ def test_what_is_no_size_says_what_one_looks_like(text: str) -> None:
         parse_size(text)
 
 
+@pytest.mark.parametrize("text", ["2000TB", "9" * 400, "1" * 30])
+def test_more_than_any_machine_has_is_a_slip_of_the_pen(text: str) -> None:
+    with pytest.raises(ValueError, match="any machine"):
+        parse_size(text)
+
+
 def test_by_default_half_of_what_is_free_is_left() -> None:
     budget = default_budget()
     assert 64 << 20 <= budget <= 4 << 30

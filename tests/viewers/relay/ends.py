@@ -118,8 +118,8 @@ class Taker:
         self.cleared: list[bool] = []
         """Of each answer, whether it began with a clear."""
 
-    def fetch(self, limit: int = LARGEST_FETCH) -> list[Got]:
-        """Return the next answer's planes; none where nothing came in a while."""
+    def ask(self, limit: int = LARGEST_FETCH) -> None:
+        """Ask for what comes next."""
         self._channel.ask(
             Fetch(
                 viewer=self._viewer,
@@ -130,6 +130,14 @@ class Taker:
                 limit=limit,
             )
         )
+
+    def fetch(self, limit: int = LARGEST_FETCH) -> list[Got]:
+        """Ask, and return the answer's planes; none where nothing came in a while."""
+        self.ask(limit)
+        return self.answer()
+
+    def answer(self) -> list[Got]:
+        """Return the next answer's planes."""
         answered = self._channel.receive(Fetched, timeout=DEADLINE)
         assert answered is not None
         fetched = answered.reply

@@ -19,6 +19,7 @@ from coverslip.transport import (
     RequestRefused,
     request,
 )
+from coverslip.viewers.relay import server as served
 from coverslip.viewers.relay.messages import Fetch, Fetched
 from coverslip.viewers.relay.server import RelayServer
 from tests.viewers.relay.conftest import Relay, audience
@@ -103,15 +104,8 @@ def test_who_comes_back_goes_on_where_it_was(relay: Relay) -> None:
         with Taker(where(server)) as taker:
             assert [got.number for got in taker.fetch(limit=600)] == [0, 1]
             # An answer that is under way when the connection ends.
-            taker._channel.ask(
-                Fetch(
-                    viewer="taker",
-                    session=taker._session,
-                    account=taker.account,
-                    received=1,
-                    limit=600,
-                )
-            )
+            taker.received = 1
+            taker.ask(limit=600)
             eventually(lambda: audience(server)[0].sent == 4, "it was sent")
         with Taker(where(server)) as back:
             back.account, back.received = taker.account, 1
@@ -215,3 +209,59 @@ def test_junk_is_refused_and_counted_and_the_rest_goes_on(relay: Relay) -> None:
             taker._channel.ask(Fetch(viewer="greedy", session="s"))
         with pytest.raises(RequestRefused, match="open already"):
             list(iter(lambda: taker._channel.receive(Fetched, timeout=DEADLINE), None))
+
+
+def test_who_confirms_nothing_is_sent_no_more_than_so_much(relay: Relay) -> None:
+    server = relay()
+    with Sender(where(server)) as sender, Taker(where(server)) as taker:
+        for number in range(20):
+            sender.send([noise(number, 100)], z_index=number)
+        sender.settle()
+        for number in range(8):
+            (got,) = taker.fetch(limit=1)
+            assert got.number == number
+            taker.received = 0
+        with pytest.raises(RequestRefused, match="not confirmed"):
+            taker.fetch(limit=1)
+        taker.received = 8
+        assert [got.number for got in taker.everything()] == [*range(8, 20)]
+    (reader,) = audience(server)
+    assert (reader.sent, reader.missed, reader.waiting) == (20, 0, 0)
+
+
+def test_a_frame_that_no_viewer_could_receive_fails_and_the_next_arrive(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "LARGEST_REPLY", MIB)
+    server = relay()
+    with Sender(where(server)) as sender, Taker(where(server)) as taker:
+        sender.send([noise(0, MIB + 1)], z_index=0)
+        sender.send([noise(1, MIB)], z_index=1)
+        eventually(lambda: sender.counts().shown == 1, "the relay has what it can pass on")
+        counts = sender.counts()
+        assert (counts.failed, counts.dropped) == (1, 0)
+        assert "cut it" in " ".join(counts.reasons)
+        assert [got.number for got in taker.everything()] == [1]
+
+
+def test_only_viewers_that_are_away_make_room_for_others(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "_MOST_VIEWERS", 2)
+    monkeypatch.setattr(served, "_PATIENCE", DEADLINE)
+    server = relay()
+    with Sender(where(server)) as sender, Taker(where(server), "away") as away:
+        sender.send([b"pixels"], z_index=0)
+        sender.settle()
+        assert len(away.fetch()) == 1
+        away.ask()
+        eventually(lambda: server._seats["away"].questions, "it waits for what comes next")
+        with Taker(where(server), "here") as here, Taker(where(server), "new") as new:
+            assert len(here.fetch()) == 1
+            with pytest.raises(RequestRefused, match="2 viewers are served"):
+                new.fetch()
+            monkeypatch.setattr(served, "_HERE", 0.0)
+            assert len(new.fetch()) == 1
+            with pytest.raises(RequestRefused, match="others have come"):
+                away.answer()
+            assert [one.viewer for one in audience(server)] == ["here", "new"]

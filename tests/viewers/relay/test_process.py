@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,3 +131,31 @@ def test_commands_list_it_follow_it_and_say_whom_it_serves(
     refused = command("follow", port)
     assert refused.status == 2
     assert "no relay server on port" in refused.error
+
+
+def test_in_the_foreground_it_says_where_it_is_and_ends_with_ctrl_c(
+    runtime_folder: Path, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    program = [sys.executable, "-m", "coverslip.viewers", "relay", "--json"]
+    with subprocess.Popen(
+        [*program, "--port", str(port), "--title", "mine"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            told = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+            (connection,) = list_connections("relay")
+            assert told == {
+                "kind": "relay",
+                "port": port,
+                "control_port": port + 1000,
+                "title": "mine",
+                "pid": connection.pid,
+                "log": None,
+            }
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.read() == ""
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
+    assert list_connections("relay") == []

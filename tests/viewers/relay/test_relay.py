@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from coverslip.transport import Ledger
+from coverslip.viewers import View
+from coverslip.viewers.remote import RemoteVisualizer
+from coverslip.viewers.server import Arrival
 from tests.viewers.headless import HeadlessServer
 from tests.viewers.relay.conftest import (
     Relay,
@@ -88,6 +93,41 @@ def test_a_viewer_is_cleared_with_the_relay(relay: Relay, viewer: Viewer) -> Non
         view.flush(DEADLINE)
         shows(one, checksums(11))
     assert account(one).counts().shown == 11
+
+
+class Waiting(HeadlessServer):
+    """Gives what comes from the relay a moment to come, while a plane named "last" is inserted."""
+
+    def insert(self, arrival: Arrival) -> None:
+        super().insert(arrival)
+        if arrival.placement.layer.name == "last":
+            eventually(lambda: self._calls, "it is to be cleared")
+            for _ in range(100):
+                if self.waiting:
+                    break
+                self._pause.wait(0.003)
+
+
+def test_what_comes_after_a_clear_is_not_cleared(
+    relay: Relay, running: ExitStack, free_port: Callable[[], int]
+) -> None:
+    server = relay()
+    one = Waiting(port=free_port())
+    running.callback(one.close)
+    one.start()
+    follow(one, server.connection.endpoint)
+    with producer(server) as view, View(RemoteVisualizer(one.connection.endpoint)) as other:
+        view.show(numbered(1), z_index=1)
+        eventually(lambda: one.waiting == 1, "it is there")
+        other.show(numbered(0), name="last", z_index=0)
+        eventually(lambda: one.waiting == 2, "the other is there, too")
+        view.clear()
+        view.show(numbered(2), z_index=2)
+        view.flush(DEADLINE)
+        # One turn of the GUI: the first is shown, so the clear is due, while the last is inserted.
+        one.tick(DEADLINE)
+        eventually(lambda: one.tick() == 1, "what came after the clear is inserted")
+        assert held(one) == checksums(2)
 
 
 def test_it_follows_once_however_often_asked_until_it_is_asked_not_to(

@@ -75,10 +75,12 @@ from coverslip.transport.process import (
 )
 from coverslip.transport.publisher import Publisher, PublisherState
 from coverslip.transport.server import ZMQServer
+from coverslip.transport.sockets import LARGEST_REPLY
 
 __all__ = [
     "CLOSED",
     "CONTROL_OFFSET",
+    "LARGEST_REPLY",
     "LOST",
     "PROTOCOL_VERSION",
     "SCHEME",

@@ -18,6 +18,7 @@ __all__ = [
     "HEARTBEAT_INTERVAL",
     "HEARTBEAT_TIMEOUT",
     "HIGH_WATER",
+    "LARGEST_REPLY",
     "Context",
     "Socket",
     "open_context",
@@ -64,7 +65,9 @@ _LONGEST_HANDSHAKE: Final = 2**31 - 1
 """Milliseconds that libzmq's option holds."""
 
 _LARGEST_REQUEST: Final = 16 << 20
-_LARGEST_REPLY: Final = 256 << 20
+LARGEST_REPLY: Final = 256 << 20
+"""Bytes of one frame of an answer; a longer one ends the connection of who asked."""
+
 _LARGEST_FRAME: Final = 2 << 30
 
 # The reply to Shutdown must still leave; a peer that reads nothing delays the end by this at most.
@@ -139,14 +142,14 @@ def open_request(context: Context, endpoint: Endpoint, timeout: float) -> Socket
     socket = _client(context.socket(zmq.REQ), endpoint)
     longer = math.ceil((timeout + _HANDSHAKE_MARGIN) * 1000)
     socket.setsockopt(zmq.HANDSHAKE_IVL, min(longer, _LONGEST_HANDSHAKE))
-    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REPLY)
+    socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_REPLY)
     return socket
 
 
 def open_channel(context: Context, endpoint: Endpoint) -> Socket:
     """Return a DEALER for many requests, not connected yet, so that it can be monitored first."""
     socket = _client(context.socket(zmq.DEALER), endpoint)
-    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REPLY)
+    socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_REPLY)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 5 * HEARTBEAT_INTERVAL)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_TIMEOUT)
     socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_TIMEOUT)

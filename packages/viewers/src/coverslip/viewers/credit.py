@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from coverslip.payload import Arena
 from coverslip.viewers.parcel import Parcel
 
-__all__ = ["Credit"]
+__all__ = ["WINDOW", "Credit"]
 
-_WINDOW = 512
+WINDOW = 512
 """Planes that the viewer may have been sent and not yet read.
 
 A viewer's queue must never be full: ZeroMQ then stops reading that connection, heartbeats
@@ -31,18 +31,18 @@ class Credit:
     def __init__(self, arena: Arena, index: int) -> None:
         self._arena = arena
         self._index = index
-        self._left = _WINDOW
+        self._left = WINDOW
 
     def begin(self) -> None:
         """Forget what was sent: the viewer begins anew."""
-        self._left = _WINDOW
+        self._left = WINDOW
 
     def allows(self, queue: Iterable[Parcel]) -> bool:
         """Whether the first parcel of the lane's queue may be sent."""
         if self._left <= 0:
             # A copied plane's lease is over; what is queued is leased and not sent.
             queued = sum(len(parcel.planes) for parcel in queue)
-            self._left = _WINDOW - (self._arena.leases(self._index) - queued)
+            self._left = WINDOW - (self._arena.leases(self._index) - queued)
         return self._left > 0
 
     def spend(self, planes: int) -> None:

@@ -102,7 +102,13 @@ def viewer_parser(
     parser.add_argument(
         "--log", help="the log file that standard error goes to, for others to find"
     )
-    parser.add_argument("--log-level", default="INFO", help="(default: %(default)s)")
+    parser.add_argument(
+        "--log-level",
+        type=str.upper,
+        choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        default="INFO",
+        help="(default: %(default)s)",
+    )
     return parser
 
 

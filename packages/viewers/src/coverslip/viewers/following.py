@@ -11,9 +11,9 @@ import secrets
 import threading
 import time
 import uuid
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -175,14 +175,16 @@ class Follower:
         return True
 
     def _clear(self) -> None:
-        """Empty the viewer once it shows what was sent before."""
+        """Empty the viewer once it shows what was sent before, and before it shows what comes."""
         server = self._server
         ledger = server.ledgers.get(self._stream)
         if ledger is not None:
-            settled = ledger.when_settled(self._received)
-            while not self._closing.is_set() and not wait([settled], _SLICE).done:
-                pass
-        server.on_gui(server.clear_own)
+            self._wait_for(ledger.when_settled(self._received))
+        self._wait_for(server.on_gui(server.clear_own))
+
+    def _wait_for(self, future: Future[Any]) -> None:
+        while not self._closing.is_set() and not wait([future], _SLICE).done:
+            pass
 
     # ---- the server's thread ----------------------------------------------------------
 

@@ -32,6 +32,7 @@ from coverslip.payload import (
     compress,
 )
 from coverslip.transport import Counts
+from coverslip.viewers.credit import WINDOW
 from coverslip.viewers.economy import Economy
 from coverslip.viewers.ring import Ring
 
@@ -49,9 +50,6 @@ _FRAME_BYTES = 256 << 10
 A peer that receives no whole frame for two seconds counts as frozen: so a link may be as slow as
 1 Mbit/s, where one of 8 MB would have needed 34.
 """
-
-_WINDOW_PLANES = 512
-"""As `lane`'s: a viewer's queue must never be full."""
 
 _RING_BYTES = 64 << 20
 _RING_SHARE = 4
@@ -221,7 +219,7 @@ class Packer:
             return False
         if not self._under_way:
             return True
-        if self._planes >= _WINDOW_PLANES or self._bytes >= self.economy.window:
+        if self._planes >= WINDOW or self._bytes >= self.economy.window:
             return False
         ring, ratio = self._ring, self.economy.ratio
         if ring is None or ratio is None or not self.economy.compresses:

@@ -64,6 +64,13 @@ def _theirs(entry: EntryPoint) -> type[StreamVisualizer]:
             f"the package {package} has a viewer {entry.name!r} that cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error
+    if isinstance(found, type) and issubclass(found, (StreamVisualizer, ZMQServer)):
+        for said in ("kind", "default_port"):
+            if not hasattr(found, said):
+                raise UnknownViewer(
+                    f"the package {package} has a viewer {entry.name!r} whose class "
+                    f"{found.__name__} does not say its {said}"
+                )
     if isinstance(found, type) and issubclass(found, StreamVisualizer):
         return found
     if isinstance(found, type) and issubclass(found, ZMQServer):

@@ -72,7 +72,9 @@ _COPY_BELOW = 1 << 16
 """An inline frame smaller than this is copied; a larger one is kept as it arrived."""
 
 _READ_BYTES = 64 << 20
-"""A viewer that is short of memory has at most about this much of its streams' resident."""
+_READ_SHARE = 16
+"""A viewer that is short of memory has at most about this much of its streams' resident, or this
+part of its budget."""
 
 
 class _Source(NamedTuple):
@@ -293,7 +295,8 @@ class ReceivingServer(ZMQServer):
     def _rest(self, nbytes: int) -> None:
         """Count bytes read from arenas, whose pages are this process's, and give them back."""
         self._read_bytes += nbytes
-        if self._read_bytes >= _READ_BYTES and self.memory.tight:
+        most = min(_READ_BYTES, self.memory.budget // _READ_SHARE)
+        if self._read_bytes >= most and self.memory.tight:
             self._read_bytes = 0
             for source in self._sources.values():
                 if source.reader is not None:

@@ -262,7 +262,10 @@ class ViewerServer(ReceivingServer):
 
     def close(self) -> None:
         """Stop receiving, and let go of everything. Idempotent."""
-        for follower in list(self._followers.values()):
+        followers = list(self._followers.values())
+        for follower in followers:
+            follower.end()
+        for follower in followers:
             follower.close()
         super().close()
         self._clerk.shutdown(wait=True, cancel_futures=True)

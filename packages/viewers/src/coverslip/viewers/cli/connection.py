@@ -64,23 +64,7 @@ def run_launch(
     report.note(f"starting {kind} …")
     with report.waiting(f"starting {kind} …"):
         visualizer.start_viewer(reuse=False)
-    if as_json:
-        connection = visualizer.connection
-        report.print_json(
-            {
-                "kind": kind,
-                "port": visualizer.port,
-                "control_port": connection.endpoint.control_port,
-                "title": connection.title,
-                "pid": connection.pid,
-                "log": str(connection.log) if connection.log else None,
-            }
-        )
-        return
-    report.note(
-        f"{kind} on port {visualizer.port} is ready; `coverslip connection show "
-        f"{visualizer.port}` prints how a pipeline elsewhere reaches it"
-    )
+    report.say_where(visualizer.connection, as_json=as_json)
 
 
 def run_show(port: int, *, at: str | None, file: Path | None, as_json: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,11 +58,20 @@ def relay(
             metavar="SIZE", parser=size, help="On disk, such as 100GiB; then the oldest go."
         ),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Run a relay until Ctrl-C: pipelines show on it, viewers fetch from it when they are there."""
+    from coverslip.viewers.cli import report
     from coverslip.viewers.relay.process import run_relay
 
-    run_relay(port=port, host=bind, title=title, memory=memory, disk=disk)
+    run_relay(
+        port=port,
+        host=bind,
+        title=title,
+        memory=memory,
+        disk=disk,
+        serving=partial(report.say_where, as_json=json),
+    )
 
 
 def follow(

@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from coverslip.transport import Delivery
+from coverslip.transport import Connection, Delivery
 
 __all__ = [
     "bar",
@@ -34,6 +34,7 @@ __all__ = [
     "print_line",
     "print_state",
     "print_table",
+    "say_where",
     "show_delivery",
     "waiting",
     "warn",
@@ -151,6 +152,27 @@ def print_state(state: str, color: str, name: str, found: str) -> None:
 def print_advice(text: str) -> None:
     """Print on standard output what to do about the thing that was printed last."""
     _out.print(Text(f"     → {text}"), soft_wrap=True)
+
+
+def say_where(connection: Connection, *, as_json: bool) -> None:
+    """Say where a server is that can be reached now."""
+    endpoint = connection.endpoint
+    if as_json:
+        print_json(
+            {
+                "kind": endpoint.kind,
+                "port": endpoint.port,
+                "control_port": endpoint.control_port,
+                "title": connection.title,
+                "pid": connection.pid,
+                "log": str(connection.log) if connection.log else None,
+            }
+        )
+    else:
+        note(
+            f"{endpoint.kind} on port {endpoint.port} is ready; `coverslip connection show "
+            f"{endpoint.port}` prints how a pipeline elsewhere reaches it"
+        )
 
 
 def show_delivery(delivery: Delivery, reasons: Mapping[str, int]) -> None:

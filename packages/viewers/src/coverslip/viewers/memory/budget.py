@@ -21,6 +21,9 @@ _DEFAULT: Final = 4 << 30
 SMALLEST: Final = 64 << 20
 """Below this there is not even room for the planes that are in view."""
 
+_LARGEST: Final = 1 << 50
+"""More than any machine has: a slip of the pen."""
+
 _UNITS: Final = {
     unit: factor
     for power, prefix in enumerate(("", "k", "m", "g", "t"))
@@ -46,16 +49,18 @@ def parse_size(text: str | int) -> int:
     Raises
     ------
     ValueError
-        It is none of these, or less than 64 MiB.
+        It is none of these, less than 64 MiB, or more than 1024 TiB.
     """
     match = _SIZE.fullmatch(str(text))
     unit = None if match is None else _UNITS.get(match[2].lower())
     if match is None or unit is None:
         raise ValueError(f"{text!r} is no size: write it as 4GiB, 500MB or a number of bytes")
-    size = int(float(match[1]) * unit)
+    size = float(match[1]) * unit
+    if size > _LARGEST:
+        raise ValueError(f"{text!r} is more than any machine has")
     if size < SMALLEST:
         raise ValueError(f"{text!r} is less than {SMALLEST >> 20} MiB, the least for a viewer")
-    return size
+    return int(size)
 
 
 def size_argument(text: str) -> int:

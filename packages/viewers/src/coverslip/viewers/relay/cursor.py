@@ -10,14 +10,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from coverslip.payload import Inline, decode
-from coverslip.transport import Counts, Enclosed
+from coverslip.transport import Counts, Enclosed, Refused
 from coverslip.viewers.relay.history import Frame, History, Record, headed
 from coverslip.viewers.relay.messages import Fetch, Fetched, Passed, Reader
 
 __all__ = ["Cursor"]
 
-_MOST_UNCONFIRMED: Final = 1 << 18
-"""Messages; a viewer that confirms nothing is sent no older ones again."""
+_MOST_UNCONFIRMED: Final = 8
+"""Answers: what is under way to a viewer is the relay's memory, until the viewer has it."""
 
 _MOST_FRAMES: Final = 1 << 15
 """In an answer, beyond which no further message is put into it."""
@@ -72,7 +72,9 @@ class Cursor:
         self._history = history
         self._session = ""
         self._sequence = self._sent = self._replaced = self._missed = 0
-        self._unconfirmed: deque[_Sent] = deque(maxlen=_MOST_UNCONFIRMED)
+        self._unconfirmed: deque[_Sent] = deque()
+        self._ends: deque[int] = deque()
+        """Of each answer that the viewer has not confirmed, the number of the plane after it."""
         self._again: deque[_Step] = deque()
         self._back: list[_Step] = []
         with history.changed:
@@ -115,9 +117,17 @@ class Cursor:
         )
 
     def answer(self, request: Fetch) -> Enclosed:
-        """Return what comes next. What lies on disk is read without the history's lock."""
+        """Return what comes next. What lies on disk is read without the history's lock.
+
+        Raises
+        ------
+        coverslip.transport.Refused
+            The viewer asks on and on, and confirms nothing.
+        """
         with self._history.changed:
             self._heed(request)
+            if len(self._ends) >= _MOST_UNCONFIRMED:
+                raise Refused(f"{_MOST_UNCONFIRMED} answers to that viewer are not confirmed yet")
             cleared = self._take_clear()
             first = self._sequence
         messages: list[Passed] = []
@@ -136,6 +146,9 @@ class Cursor:
             messages.append(Passed(step.planes, len(message or ()), step.late))
             frames += message or ()
             size += sum(map(len, message or ())) + _MESSAGE
+        if messages:
+            with self._history.changed:
+                self._ends.append(self._sequence)
         told = Fetched(
             account=self.account, sequence=first, messages=tuple(messages), cleared=cleared
         )
@@ -149,6 +162,8 @@ class Cursor:
         self.title, self.counts = request.title, request.counts
         while self._unconfirmed and self._unconfirmed[0].sequence < received:
             self._unconfirmed.popleft()
+        while self._ends and self._ends[0] <= received:
+            self._ends.popleft()
         if request.session == self._session:
             return
         self._session = request.session
@@ -161,6 +176,7 @@ class Cursor:
             self._sequence = sent.sequence
             self._again.appendleft(sent.step)
         self._unconfirmed.clear()
+        self._ends.clear()
         self._tells_clear = self._tells_clear or received <= self._cleared_at
         self._leave_cleared()
 

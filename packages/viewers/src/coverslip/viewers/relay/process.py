@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from coverslip.transport import Connection
 from coverslip.viewers.ending import end_with_parent, stop_on_signals
 from coverslip.viewers.memory.budget import default_budget
 from coverslip.viewers.relay.server import RelayServer
@@ -20,6 +22,7 @@ def run_relay(
     disk: int | None = None,
     launch_id: str = "",
     log: str | None = None,
+    serving: Callable[[Connection], object] = lambda _: None,
 ) -> None:
     """Run a relay until it is stopped, or until the process that launched it has died.
 
@@ -31,6 +34,8 @@ def run_relay(
         Bytes; by default 4 GiB, or half of what is free.
     disk : int, optional
         Bytes; by default as many as leave some of the disk to others.
+    serving : callable
+        Called once it can be reached.
 
     Raises
     ------
@@ -46,6 +51,7 @@ def run_relay(
     try:
         stop_on_signals(relay)
         end_with_parent(relay)
+        serving(relay.bind())
         relay.serve_forever()
     finally:
         relay.close()

@@ -9,14 +9,15 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from coverslip.payload import CODEC, Inline, InvalidMessage, decode, decode_offer
+from coverslip.payload import CODEC, Batch, Inline, InvalidMessage, decode, decode_offer
 from coverslip.transport import (
+    LARGEST_REPLY,
     Answer,
     Attach,
     Attached,
@@ -65,6 +66,11 @@ class _Seat:
         self.session = session
         self.questions: deque[_Asked] = deque()
         self.heard = time.monotonic()
+
+    @property
+    def here(self) -> bool:
+        """Whether it asks; else its laptop has gone, and may be back."""
+        return time.monotonic() - self.heard < _HERE
 
     def knows(self, request: Fetch) -> bool:
         """Whether it is the viewer that it was; else one that knows nothing of what it was sent."""
@@ -147,13 +153,14 @@ class RelayServer(ZMQServer):
         if not ledger.receive(batch.epoch, batch.sequence, len(batch.planes)):
             return
         numbers = range(batch.sequence, batch.sequence + len(batch.planes))
-        if all(isinstance(plane.pixels, Inline) for plane in batch.planes):
-            self.history.add(batch, frames[1:])
+        reason = _unfit(batch, frames)
+        if reason:
             for number in numbers:
-                ledger.shown(number)
-        else:
-            for number in numbers:
-                ledger.failed(number, "its message lies in shared memory, which a relay reads not")
+                ledger.failed(number, reason)
+            return
+        self.history.add(batch, frames[1:])
+        for number in numbers:
+            ledger.shown(number)
 
     def housekeeping(self) -> None:
         """Log what bursts have left."""
@@ -189,24 +196,26 @@ class RelayServer(ZMQServer):
         return answer
 
     def _seat(self, request: Fetch) -> _Seat:
+        self._unseat(request.viewer, "another connection of that viewer has come")
         if len(self._seats) >= _MOST_VIEWERS:
-            del self._seats[min(self._seats, key=lambda name: self._seats[name].heard)]
+            longest = min(self._seats.values(), key=lambda seat: seat.heard)
+            if longest.here:
+                raise Refused(f"{_MOST_VIEWERS} viewers are served already")
+            self._unseat(longest.cursor.viewer, "it was away, and others have come")
         cursor = Cursor(self.history, request.viewer, newest=request.newest)
-        if request.viewer in self._seats:
-            for asked in self._seats.pop(request.viewer).questions:
-                asked.answer.set_exception(Refused("another connection of that viewer has come"))
         seat = self._seats[request.viewer] = _Seat(cursor, request.session)
         logger.info("viewer %s %s comes", request.viewer, request.title)
         return seat
 
+    def _unseat(self, viewer: str, why: str) -> None:
+        seat = self._seats.pop(viewer, None)
+        for asked in () if seat is None else seat.questions:
+            asked.answer.set_exception(Refused(why))
+
     def _list(self, request: ListAudience) -> Audience:
-        now = time.monotonic()
         with self.history.changed:
             return Audience(
-                viewers=tuple(
-                    seat.cursor.reader(here=now - seat.heard < _HERE)
-                    for seat in self._seats.values()
-                )
+                viewers=tuple(seat.cursor.reader(here=seat.here) for seat in self._seats.values())
             )
 
     def _clear(self, request: Clear) -> Done:
@@ -225,6 +234,8 @@ class RelayServer(ZMQServer):
                 asked = due.questions.popleft()
             try:
                 asked.answer.set_result(due.cursor.answer(asked.request))
+            except Refused as error:
+                asked.answer.set_exception(error)
             except Exception as error:
                 logger.exception("a viewer's question cannot be answered")
                 asked.answer.set_exception(error)
@@ -237,3 +248,14 @@ class RelayServer(ZMQServer):
             if seat.cursor.has_more or now - seat.questions[0].when > _PATIENCE:
                 return seat
         return None
+
+
+def _unfit(batch: Batch, frames: Sequence[memoryview]) -> str:
+    """Return why a message cannot be passed on; empty where it can."""
+    if not all(isinstance(plane.pixels, Inline) for plane in batch.planes):
+        return "its message lies in shared memory, which a relay reads not"
+    longest = max(map(len, frames))
+    if longest > LARGEST_REPLY:
+        # Every viewer that follows would be cut off by it, again and again.
+        return f"a frame of {longest} bytes: a relay passes on {LARGEST_REPLY} at most, cut it"
+    return ""
