@@ -9,12 +9,14 @@ import errno
 import json
 import logging
 import os
+import resource
 import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -175,6 +177,52 @@ def filling_disk(folder: Path) -> dict[str, Any]:
     return {"delivery": delivery, "stopped": not list(folder.glob("*.json"))}
 
 
+def no_descriptors(folder: Path) -> dict[str, Any]:
+    """The pipeline has no descriptor left for some seconds; libzmq aborts where it gets none."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    heard = Warnings()
+    logging.getLogger("coverslip").addHandler(heard)
+    case = Case()
+    planes = [picture(number) for number in range(150)]
+    viewer = HeadlessVisualizer(persistent=False)
+    viewer.start_viewer(timeout=60)
+    view = View(viewer, Stream([viewer], limit=LIMIT))
+    for number in range(20):  # as it runs, all is imported by then
+        case.show(view, planes[number], z_index=number)
+    view.flush(60)
+    with ExitStack() as files:
+        held = [files.enter_context(file) for file in all_files()]
+        for number in range(20, 100):
+            case.show(view, planes[number], z_index=number)
+            if number % 5 == 0:
+                held.pop().close()  # some are not enough: what is begun with them fails half way
+            compute(0.05)
+        state = view.statistics().state
+    for number in range(100, 150):
+        case.show(view, planes[number], z_index=number)
+    view.flush(60)
+    counts = settled_at(viewer.endpoint, view.stream.id)
+    delivery = view.close()
+    viewer.stop_viewer()
+    return {
+        "state": state,
+        "said": heard.said,
+        "delivery": delivery,
+        "counts": msgspec.structs.asdict(counts),
+        "longest": case.longest,
+    }
+
+
+def all_files() -> list[BinaryIO]:
+    """Open files until there is no descriptor left; return them."""
+    files: list[BinaryIO] = []
+    with suppress(OSError):
+        while True:
+            files.append(Path(os.devnull).open("rb"))  # noqa: SIM115 - whoever asked closes them
+    return files
+
+
 def fill(folder: Path) -> Path:
     """Write a file until the disk is full; return it."""
     filler = folder / "filler"
@@ -193,6 +241,7 @@ SCENES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "limit": limit,
     "full-disk": full_disk,
     "filling-disk": filling_disk,
+    "no-descriptors": no_descriptors,
 }
 
 if __name__ == "__main__":

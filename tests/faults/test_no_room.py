@@ -1,10 +1,11 @@
-"""Fault 5: no shared memory to be had, and no room on the disk."""
+"""Fault 5: no shared memory to be had, no room on the disk, no descriptor left."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,15 @@ def mounts() -> None:
 
 def run(how: str, size: str, folder: Path | str) -> dict[str, Any]:
     """Run a scene of `tests.faults.scarce` where a folder is a small disk."""
+    return said_by(how, folder, lambda scene: alone_with(size, folder, scene))
+
+
+def said_by(
+    how: str, folder: Path | str, within: Callable[[list[str]], list[str]] = lambda scene: scene
+) -> dict[str, Any]:
+    """Run a scene, and return what it says."""
     scene = [sys.executable, "-m", "tests.faults.scarce", how, str(folder)]
-    done = subprocess.run(
-        alone_with(size, folder, scene), capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run(within(scene), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"status {done.returncode}: {done.stderr[-2000:]}"
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -71,15 +77,20 @@ def test_no_shared_memory(mounts: None, runtime_folder: Path, case: Case, how: s
 
 @pytest.mark.fault("5", "the system refuses memory at the allocation", holds=(1, 2))
 def test_a_limit_at_the_allocation(runtime_folder: Path, case: Case) -> None:
-    scene = [sys.executable, "-m", "tests.faults.scarce", "limit", str(runtime_folder)]
-    done = subprocess.run(scene, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = said_by("limit", runtime_folder)
     assert found["scarce"] == [60, 60, 0, 0]
     assert (found["said"], found["inline"], found["shared again"]) == (1, True, True)
     assert found["crc"]
     case.longest = found["longest"]
     case.check(Delivery(*found["delivery"]), Counts(**found["counts"]))
+
+
+@pytest.mark.fault("5", "the pipeline has no descriptor left for seconds", holds=(1, 2))
+def test_no_descriptor_left(runtime_folder: Path, case: Case) -> None:
+    found = said_by("no-descriptors", runtime_folder)
+    case.longest = found["longest"]
+    case.check(Delivery(*found["delivery"]), Counts(**found["counts"]))
+    assert found["delivery"] == [150, 150, 0, 0], found
 
 
 @pytest.mark.fault("5", "a full disk for logs and connection files", holds=(5,))

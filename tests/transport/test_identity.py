@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 
 import msgspec
 import pytest
@@ -52,3 +53,22 @@ def test_a_name_full_of_parentheses(tmp_path):
     assert is_alive(identity)
     child.communicate(timeout=DEADLINE)
     assert not is_alive(identity)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, which takes a descriptor")
+def test_who_has_no_descriptor_left_gives_nobody_up_and_is_sure_of_nobody():
+    code = """
+        import os, resource
+        from coverslip.transport import Identity, identify, is_alive
+        me = identify()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+        print(is_alive(me), is_alive(Identity(2**22 + 1, 1.0)), identify())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.stdout == "True False None\n", done.stderr

@@ -39,16 +39,25 @@ class Identity(msgspec.Struct, frozen=True):
 def identify(pid: int | None = None) -> Identity | None:
     """Return the identity of a living process (default: this one), or None.
 
-    A zombie is dead: it holds nothing, and only its parent can take its pid away.
+    A zombie is dead: it holds nothing, and only its parent can take its pid away. None, too, where
+    the system does not tell.
     """
-    pid = os.getpid() if pid is None else pid
-    start_time = _start_time_linux(pid) if sys.platform == "linux" else _start_time(pid)
-    return None if start_time is None else Identity(pid, start_time)
+    try:
+        return _look(os.getpid() if pid is None else pid)
+    except OSError:
+        return None
 
 
 def is_alive(identity: Identity) -> bool:
-    """Say whether that very process is alive, not another with its pid."""
-    return identify(identity.pid) == identity
+    """Say whether that very process is alive, not another with its pid.
+
+    Who cannot look, for want of a descriptor, takes a process of that pid for it: one that lives
+    must not be given up for that. Whom to signal, `identify` says, which is sure or says nothing.
+    """
+    try:
+        return _look(identity.pid) == identity
+    except OSError:
+        return Path(f"/proc/{identity.pid}").exists()
 
 
 def wait_gone(identity: Identity) -> None:
@@ -94,10 +103,16 @@ def describe_process(pid: int) -> str:
     return f"pid {pid} ({words})"
 
 
+def _look(pid: int) -> Identity | None:
+    start_time = _start_time_linux(pid) if sys.platform == "linux" else _start_time(pid)
+    return None if start_time is None else Identity(pid, start_time)
+
+
 def _start_time_linux(pid: int) -> float | None:
+    """Return ticks, None without such a process. Raises OSError when that cannot be looked up."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     # The program's name is in parentheses and may itself hold spaces and parentheses: proc(5).
     fields = text.rpartition(")")[2].split()

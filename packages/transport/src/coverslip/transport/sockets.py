@@ -7,11 +7,13 @@ under load, loss and death was measured with libzmq 4.3.5.
 from __future__ import annotations
 
 import math
+import os
 from typing import Final, TypeAlias
 
 import zmq
 
 from coverslip.transport.endpoint import Endpoint
+from coverslip.transport.errors import TransportError
 from coverslip.transport.keys import KeyPair
 
 __all__ = [
@@ -70,6 +72,9 @@ LARGEST_REPLY: Final = 256 << 20
 
 _LARGEST_FRAME: Final = 2 << 30
 
+_DESCRIPTORS: Final = 16
+"""What a context and its sockets take, besides two for each of its threads."""
+
 # The reply to Shutdown must still leave; a peer that reads nothing delays the end by this at most.
 _CONTROL_LINGER: Final = 250
 
@@ -78,7 +83,13 @@ def open_context(io_threads: int = 1) -> Context:
     """Return a context of one's own: nobody else's ZAP, linger or fork reaches it.
 
     A connection belongs to one of its threads, which encrypts and decrypts what it carries.
+
+    Raises
+    ------
+    TransportError
+        When this process has no descriptors left for it.
     """
+    _look_for_descriptors(_DESCRIPTORS + 2 * io_threads)
     context = zmq.Context(io_threads=io_threads)
     # IPv6 addresses too; IPv4 ones go on working.
     context.setsockopt(zmq.IPV6, 1)
@@ -156,6 +167,21 @@ def open_channel(context: Context, endpoint: Endpoint) -> Socket:
     # Whoever has it begins anew, and knows that a request or an answer may have been lost.
     socket.setsockopt(zmq.RECONNECT_IVL, -1)
     return socket
+
+
+def _look_for_descriptors(count: int) -> None:
+    """Raise where a process cannot open so many files: libzmq would end it, by `abort`."""
+    found: list[int] = []
+    try:
+        found.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(count))
+    except OSError as error:
+        raise TransportError(
+            f"this process cannot open {count} more files, which a connection takes: {error}; "
+            "close some, or allow it more (ulimit -n)"
+        ) from None
+    finally:
+        for descriptor in found:
+            os.close(descriptor)
 
 
 def _server(socket: Socket, keys: KeyPair) -> Socket:
