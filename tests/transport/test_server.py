@@ -8,6 +8,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from concurrent.futures import Future
@@ -27,6 +28,7 @@ from coverslip.transport import (
     Done,
     Failure,
     Flush,
+    Ledger,
     Ping,
     Pong,
     Publisher,
@@ -85,6 +87,8 @@ class OddViewer(EchoViewer):
                 raise RuntimeError("a bug")
             case "refuse":
                 raise Refused("not today")
+            case "unreadable":
+                raise RuntimeError("no such file: \udcff.tif")
             case "nonsense":
                 return 3
             case "late":
@@ -164,6 +168,21 @@ def test_states(free_port):
     assert server.state == "stopping"
 
 
+def test_words_that_are_no_unicode_are_told_all_the_same(free_port):
+    """A file's name may be any bytes, and an error quotes it: it must not silence the server."""
+    with EchoViewer(port=free_port(), title="\udcff") as server:
+        server.start()
+        server.report_failure("no room in /tmp/\udcff")
+        ledger = server.ledgers["s"] = Ledger()
+        ledger.attach(0, 0)
+        ledger.receive(0, 0)
+        ledger.failed(0, "no file \udcff.tif")
+        pong = ask(server, Ping(), Pong)
+        assert (pong.title, pong.last_error) == ("\\udcff", "no room in /tmp/\\udcff")
+        report = ask(server, Flush(stream="s", sequence=1), Report)
+        assert report.streams["s"].reasons == {"no file \\udcff.tif": 1}
+
+
 def test_a_stream_from_attach_to_detach(viewer, publisher):
     attached = ask(viewer, Attach(stream="s", epoch=0, sequence=10), Attached)
     assert attached.instance == viewer.instance
@@ -220,6 +239,7 @@ def test_what_it_does_not_answer_it_says(viewer):
         ("raise", "error", "Odd: RuntimeError: a bug"),
         ("refuse", "refused", "not today"),
         ("nonsense", "error", "no Reply but int"),
+        ("unreadable", "error", r"no such file: \\udcff\.tif"),
         ("failed", "error", "late bug"),
     ],
 )
@@ -294,6 +314,19 @@ def test_junk_on_control_is_answered_and_counted(viewer):
             failure = decode_reply(client.recv_multipart()[-1], [Pong])
             assert isinstance(failure, Failure)
             assert ask(viewer, Ping(), Pong).refused == number
+
+
+def test_a_request_too_large_to_be_read_ends_its_connection_and_no_other(viewer):
+    with Raw(viewer.connection.endpoint, zmq.DEALER) as client:
+        client.send_multipart([b"", bytes((16 << 20) + 1)])
+
+        def answered():
+            client.send_multipart([b"", encode(Ping())])
+            return client.poll(100)
+
+        eventually(answered, "it connects again")
+        assert isinstance(decode_reply(client.recv_multipart()[-1], [Pong]), Pong)
+    assert ask(viewer, Ping(), Pong).state == "ready"
 
 
 def test_junk_on_data_is_counted_and_told_once_a_burst(viewer, publisher, caplog):
@@ -525,6 +558,41 @@ def test_close_from_another_thread_than_serve_forevers(free_port):
 def test_a_server_that_does_not_turn_is_a_timeout(free_port):
     with EchoViewer(port=free_port()) as server, pytest.raises(RequestTimeout, match="no answer"):
         ask(server, Ping(), Pong, timeout=0.05)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_a_client_without_descriptors_is_told_so_and_lives(viewer):
+    """Where libzmq gets some of what it takes and not all, it ends the process, by `abort`."""
+    code = """
+        import os, resource, sys
+        from coverslip.transport import Endpoint, TransportError, ping
+        endpoint = Endpoint.from_url(sys.stdin.read())
+        ping(endpoint, 20)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        held, told = [], []
+        try:
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            pass
+        while held:
+            try:
+                ping(endpoint, 20)
+                told.append("answered")
+            except TransportError as error:
+                told.append("ulimit -n" in str(error))
+            os.close(held.pop())
+        print(told[0], told[-1], set(told) == {True, "answered"})
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        input=viewer.connection.endpoint.to_url(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "True answered True\n", done.stderr
 
 
 def test_a_handshake_has_longer_than_its_request(free_port):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import OrderedDict
 from concurrent.futures import Future
 from heapq import heappop, heappush
 from hmac import compare_digest
 from typing import Final, NamedTuple
 
 from coverslip.transport.errors import Refused
-from coverslip.transport.messages import Counts
+from coverslip.transport.messages import Counts, readable
 
 __all__ = ["CLOSED", "LOST", "Delivery", "Ledger"]
 
@@ -80,10 +80,9 @@ class Ledger:
         self._dropped = 0
         self._failed = 0
         self._reasons: dict[str, int] = {}
-        self._pending: set[int] = set()
+        # In the order of their numbers; a dict would search for its first after each that ended.
+        self._pending: OrderedDict[int, None] = OrderedDict()
         self._drawn = -1
-        # In the order of their numbers; settled ones are taken off when they reach the front.
-        self._order: deque[int] = deque()
         # Those who wait, by number, and the numbers as a heap.
         self._waiting: dict[int, Future[Counts]] = {}
         self._awaited: list[int] = []
@@ -143,10 +142,8 @@ class Ledger:
             if not 1 <= count <= _LARGEST_COUNT:
                 raise Refused(f"a message of {count} planes: 1 to {_LARGEST_COUNT} is possible")
             self._skip_to(sequence)
-            numbers = range(sequence, sequence + count)
-            self._pending.update(numbers)
-            self._order.extend(numbers)
-            self._next = numbers.stop
+            self._next = sequence + count
+            self._pending.update(dict.fromkeys(range(sequence, self._next)))
         self._tell()
         return True
 
@@ -169,12 +166,11 @@ class Ledger:
         with self._lock:
             self._skip_to(sequence)
             self._epoch += 1
-            drawn = self._pending & {self._drawn}
-            if len(self._pending) > len(drawn):
-                self._dropped += len(self._pending) - len(drawn)
-                self._count(CLOSED, len(self._pending) - len(drawn))
-            self._pending = drawn
-            self._order = deque(drawn)
+            drawn = [self._drawn] if self._drawn in self._pending else []
+            if unseen := len(self._pending) - len(drawn):
+                self._dropped += unseen
+                self._count(CLOSED, unseen)
+            self._pending = OrderedDict.fromkeys(drawn)
         return self.when_settled(sequence)
 
     def draw(self, sequence: int) -> bool:
@@ -262,12 +258,10 @@ class Ledger:
     def _settle(self, sequence: int) -> None:
         if sequence not in self._pending:
             raise ValueError(f"plane {sequence} is not pending: it ended already or never came")
-        self._pending.remove(sequence)
-        while self._order and self._order[0] not in self._pending:
-            self._order.popleft()
+        del self._pending[sequence]
 
     def _count(self, reason: str, number: int) -> None:
-        reason = reason[:_LONGEST_REASON]
+        reason = readable(reason[:_LONGEST_REASON])
         if reason not in self._reasons and len(self._reasons) >= _MOST_REASONS - 1:
             reason = _OTHER
         self._reasons[reason] = self._reasons.get(reason, 0) + number
@@ -278,7 +272,7 @@ class Ledger:
             return
         due: list[Future[Counts]] = []
         with self._lock:
-            settled = self._order[0] if self._order else self._next
+            settled = next(iter(self._pending), self._next)
             while self._awaited and self._awaited[0] <= settled:
                 due.append(self._waiting.pop(heappop(self._awaited)))
             counts = self._counts()

@@ -23,6 +23,7 @@ from coverslip.transport.messages import (
     Request,
     decode_request,
     encode,
+    readable,
 )
 from coverslip.transport.sockets import Socket
 
@@ -118,7 +119,7 @@ class Dispatch:
         except ProtocolError as error:
             self.refused += 1
             logger.debug("refused a request: %s", error)
-            self._send(envelope, Failure(code=error.code, message=str(error)))
+            self._fail(envelope, error.code, str(error))
             return None
         answer = self._answers[type(request)]
         if self._reply(envelope, request, lambda: answer(request)):
@@ -150,12 +151,11 @@ class Dispatch:
         except Refused as error:
             self.refused += 1
             logger.info("refused %s: %s", name, error)
-            self._send(envelope, Failure(code="refused", message=str(error)))
+            self._fail(envelope, "refused", str(error))
             return False
         except Exception as error:
             logger.exception("%s failed", name)
-            text = f"{name}: {type(error).__name__}: {error}"
-            self._send(envelope, Failure(code="error", message=text))
+            self._fail(envelope, "error", f"{name}: {type(error).__name__}: {error}")
             return False
         self._send(envelope, data, frames)
         return not isinstance(reply, Failure)
@@ -175,15 +175,18 @@ class Dispatch:
 
     def _fail_oldest(self, code: str, why: str) -> None:
         envelope, request = self._open.pop(next(iter(self._open)))
-        self._send(envelope, Failure(code=code, message=f"{type(request).__name__}: {why}"))
+        self._fail(envelope, code, f"{type(request).__name__}: {why}")
+
+    def _fail(self, envelope: list[bytes], code: str, text: str) -> None:
+        # Any exception's words may hold a file's odd name; none may end the server.
+        self._send(envelope, encode(Failure(code=code, message=readable(text))))
 
     def _send(
         self,
         envelope: list[bytes],
-        reply: Reply | bytes,
+        data: bytes,
         frames: Sequence[bytes | memoryview] = (),
     ) -> None:
-        data = reply if isinstance(reply, bytes) else encode(reply)
         try:
             self.socket.send_multipart([*envelope, data, *frames], zmq.NOBLOCK, copy=not frames)
         except zmq.ZMQError as error:

@@ -22,7 +22,7 @@ from coverslip.transport.bound import Bound
 from coverslip.transport.connection import Connection
 from coverslip.transport.dispatch import Answer, Dispatch
 from coverslip.transport.errors import Refused, TransportError
-from coverslip.transport.messages import Request, Shutdown
+from coverslip.transport.messages import Request, Shutdown, readable
 from coverslip.transport.receive import receive_message
 
 __all__ = ["Loop"]
@@ -135,7 +135,7 @@ class Loop(ABC):
 
     def report_failure(self, text: str) -> None:
         """Tell clients what went wrong last: they see it in `Pong` and `Report`."""
-        self._last_error = text[:_LONGEST_ERROR]
+        self._last_error = readable(text[:_LONGEST_ERROR])
 
     def wake(self) -> None:
         """Make the loop look again. Never blocks; safe in a signal's Python code."""

@@ -42,6 +42,7 @@ __all__ = [
     "decode_reply",
     "decode_request",
     "encode",
+    "readable",
 ]
 
 PROTOCOL_VERSION: Final = 1
@@ -311,8 +312,19 @@ _head_decoder = msgspec.msgpack.Decoder(_Head)
 
 
 def encode(message: Message) -> bytes:
-    """Return a message as bytes of MessagePack."""
+    """Return a message as bytes of MessagePack.
+
+    Raises
+    ------
+    UnicodeEncodeError
+        When a text in it is no Unicode; see `readable`.
+    """
     return msgspec.msgpack.encode(message)
+
+
+def readable(text: str) -> str:
+    """Return a text that travels: what is no Unicode, as in a file's odd name, is escaped."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def decode_request(data: bytes | memoryview, types: Iterable[type[Request]]) -> Request:

@@ -41,6 +41,7 @@ from coverslip.transport.messages import (
     State,
     Status,
     Usage,
+    readable,
 )
 from coverslip.transport.ports import candidates, is_loopback
 
@@ -109,13 +110,13 @@ class ZMQServer(Loop):
         starting: bool = False,
     ) -> None:
         super().__init__()
-        self.title = title or ""
+        self.title = readable(title or "")
         self.instance = uuid.uuid4().hex
         self.ledgers: dict[str, Ledger] = {}
         self._port = port
         self._host = host
         self._launch_id = launch_id
-        self._log_file = None if log is None else os.fspath(log)
+        self._log_file = None if log is None else readable(os.fspath(log))
         self._guest = guest
         self._state: State = "starting" if starting else "ready"
         self._detached: set[str] = set()
@@ -174,12 +175,7 @@ class ZMQServer(Loop):
     def report(self, stream: str | None) -> Report:
         """Return the counts of one stream, or of all. Raises `Refused` for an unknown one."""
         chosen = self.ledgers.copy() if stream is None else {stream: self.ledger(stream)}
-        return Report(
-            streams={name: ledger.counts() for name, ledger in chosen.items()},
-            refused=self.refused,
-            last_error=self._last_error,
-            usage=self.usage(),
-        )
+        return self._report({name: ledger.counts() for name, ledger in chosen.items()})
 
     # What any thread may ask and tell.
 
@@ -277,20 +273,21 @@ class ZMQServer(Loop):
         answer: Future[Reply] = Future()
 
         def settled(counts: Future[Counts]) -> None:
-            answer.set_result(
-                Report(
-                    streams={request.stream: counts.result()},
-                    refused=self.refused,
-                    last_error=self._last_error,
-                    usage=self.usage(),
-                )
-            )
+            answer.set_result(self._report({request.stream: counts.result()}))
 
         self.ledger(request.stream).when_settled(request.sequence).add_done_callback(settled)
         return answer
 
     def _shutdown(self, request: Shutdown) -> Done:
         return Done()
+
+    def _report(self, streams: dict[str, Counts]) -> Report:
+        return Report(
+            streams=streams,
+            refused=self.refused,
+            last_error=self._last_error,
+            usage=self.usage(),
+        )
 
     def _open_ledger(self, secret: bytes) -> Ledger:
         if len(self.ledgers) >= _MOST_STREAMS:
