@@ -60,6 +60,8 @@ def test_a_port_whose_pair_cannot_be(port):
         (lambda line: line.partition("?")[0], "no server key"),
         (lambda line: line.replace("coverslip:", "http:"), "expected coverslip://"),
         (lambda line: line.replace(":5555", ":99999"), "not a coverslip:// line"),
+        (lambda line: line.replace("?", ""), "in quotes where a shell reads it"),
+        (lambda line: line.replace("client=", "client%3D"), "not a coverslip:// line"),
         (lambda line: line.replace(":5555", ":64999"), "out of range"),
         (lambda line: line.replace(":5555", ""), "expected coverslip://"),
         (lambda line: line.replace("napari@", ""), "expected coverslip://"),
@@ -69,9 +71,18 @@ def test_a_port_whose_pair_cannot_be(port):
     ],
 )
 def test_a_line_that_is_none(change, message):
+    line = endpoint().to_url()
     with pytest.raises(AddressError, match=message) as caught:
-        Endpoint.from_url(change(endpoint().to_url()))
-    assert CLIENT.secret not in str(caught.value)
+        Endpoint.from_url(change(line))
+    _, _, key = line.partition("client=")
+    assert key
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["a b", "*", "me;127.0.0.1", "-a", "h\n", "h/x", "ä", "[::1]"])
+def test_a_host_that_is_none(host):
+    with pytest.raises(AddressError, match="neither a host's name nor its address"):
+        endpoint(host=host)
 
 
 @pytest.mark.parametrize("key", ["", "short", "|" * 40, "é" * 40, "a" * 41, "#" * 40])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import struct
 from typing import Final
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
@@ -27,6 +28,13 @@ SCHEME: Final = "coverslip"
 
 _HIGHEST_PORT: Final = 65535 - CONTROL_OFFSET
 _KEY_BYTES: Final = 32
+_HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:%_-]*")
+"""What ZeroMQ takes to connect to, less what names another end as well."""
+
+_NO_LINE: Final = (
+    f"not a {SCHEME}:// line: expected {SCHEME}://kind@host:port?server=…&client=…, "
+    "in quotes where a shell reads it"
+)
 
 
 def check_port(port: int) -> int:
@@ -69,7 +77,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     Raises
     ------
     AddressError
-        When a port is out of range, a key is none, or the kind or host is empty.
+        When a port is out of range, a key or host is none, or the kind is empty.
     """
 
     kind: str
@@ -82,6 +90,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         check_port(self.port)
         if not self.kind or not self.host:
             raise AddressError("an endpoint needs a kind and a host")
+        if not _HOST.fullmatch(self.host):
+            raise AddressError(f"{self.host[:80]!r} is neither a host's name nor its address")
         _key_bytes("server key", self.server_key)
         _key_bytes("client key", self.client_secret)
 
@@ -114,7 +124,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         Raises
         ------
         AddressError
-            When the host is empty or the port out of range.
+            When the host is none or the port out of range.
         """
         return msgspec.structs.replace(self, host=host, port=self.port if port is None else port)
 
@@ -137,12 +147,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
             parts = urlsplit(text.strip())
             port = parts.port
             query = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
-        except ValueError as error:
-            raise AddressError(f"not a {SCHEME}:// line: {error}") from None
+        except ValueError:
+            # Not in these errors' own words: they quote the line, and so the key.
+            raise AddressError(_NO_LINE) from None
         if parts.scheme != SCHEME or not parts.username or not parts.hostname or port is None:
-            raise AddressError(
-                f"not a {SCHEME}:// line: expected {SCHEME}://kind@host:port?server=…&client=…"
-            )
+            raise AddressError(_NO_LINE)
         keys = []
         for name in ("server", "client"):
             values = query.get(name, [])
