@@ -119,13 +119,15 @@ def test_a_program_that_is_not_there():
         launch([sys.executable], detached=True, log=Path("/no/such/folder/log"))
 
 
-def test_old_logs_go():
-    for number in range(60):
-        path = new_log("test", str(number))
-        os.utime(path, (number, number))
-    assert len(list(log_folder().iterdir())) == 50
-    assert (log_folder() / "test-59.log").exists()
-    assert not (log_folder() / "test-8.log").exists()
+def test_old_logs_go_but_for_those_of_servers_that_live(free_port):
+    with EchoViewer(port=free_port(), log=log_folder() / "test-3.log"):
+        for number in range(60):
+            path = new_log("test", str(number))
+            os.utime(path, (number, number))
+        kept = {path.stem for path in log_folder().iterdir()}
+    assert len(kept) == 51
+    assert {"test-3", "test-59"} <= kept
+    assert "test-8" not in kept
 
 
 # Ready.

@@ -27,6 +27,7 @@ from coverslip.transport import (
     Report,
     request,
 )
+from coverslip.transport.sockets import open_context, open_data
 from tests.transport.echo_viewer import EchoViewer, Header
 from tests.transport.turning import turning
 from tests.waiting import DEADLINE, eventually
@@ -44,6 +45,12 @@ def lost(publisher):
 
 def header(number):
     return msgspec.msgpack.encode(Header("s", 0, number))
+
+
+def fill(publisher):
+    """Send what nobody takes until there is no room for more."""
+    while True:
+        publisher.send([b"not taken", bytes(1 << 20)])
 
 
 @pytest.fixture
@@ -130,15 +137,29 @@ def test_a_frozen_viewer_is_lost_and_comes_back(launch_viewer):
 
 
 def test_what_a_dead_viewer_did_not_take_is_not_the_next_ones(free_port):
-    port = free_port()
-    first = EchoViewer(port=port)
-    endpoint = first.bind().endpoint
-    publisher = Publisher(endpoint)
-    turning(first, listens(publisher), "a subscription")
-    for number in range(500):
-        publisher.send([header(number), bytes(20_000)])
-    first.close()
-    eventually(lost(publisher), "its end")
+    """The next one has the dead one's very keys here: else nothing could reach it anyhow."""
+    keys, client = KeyPair.new(), KeyPair.new()
+    endpoint = Endpoint(
+        kind="echo",
+        host="127.0.0.1",
+        port=free_port(),
+        server_key=keys.public,
+        client_secret=client.secret,
+    )
+    publisher = Publisher(endpoint, high_water=20)
+    for words in (b"to the first", b"to the next"):
+        with open_context() as context, open_data(context, keys) as viewer:
+            viewer.rcvhwm = 1
+            viewer.bind(endpoint.data_address)
+            # A SUB subscribes when its socket is turned, as a server's loop does.
+            eventually(lambda: viewer.poll(0) or listens(publisher)(), "a subscription")
+            publisher.send([words])
+            eventually(lambda: viewer.poll(0), "a message")
+            assert viewer.recv() == words
+            with pytest.raises(QueueFull):
+                fill(publisher)
+        eventually(lost(publisher), "its end")
+    assert publisher.connections == 2
     publisher.close()
 
 

@@ -36,7 +36,7 @@ from coverslip.transport.errors import (
     TransportError,
 )
 from coverslip.transport.identity import Identity, identify, is_alive
-from coverslip.transport.keys import Authenticator, KeyPair
+from coverslip.transport.keys import KeyPair
 from coverslip.transport.messages import (
     PROTOCOL_VERSION,
     Attach,
@@ -89,7 +89,6 @@ __all__ = [
     "Answered",
     "Attach",
     "Attached",
-    "Authenticator",
     "Channel",
     "Clear",
     "Connection",

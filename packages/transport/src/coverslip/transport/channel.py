@@ -22,7 +22,8 @@ __all__ = ["Answered", "Channel"]
 _ENVELOPE: Final = 2
 """Frames before the answer: its ticket, and an empty one."""
 
-_ENDS: Final = zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | BAD_HANDSHAKE
+_ENDS: Final = zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | BAD_HANDSHAKE
+"""What a monitor is to tell of: see `ended`."""
 
 
 class Answered(NamedTuple):
@@ -53,12 +54,7 @@ class Channel:
         self._context = open_context()
         try:
             self._socket = open_channel(self._context, endpoint)
-            self._monitor = self._socket.get_monitor_socket(
-                zmq.EVENT_CONNECT_RETRIED
-                | zmq.EVENT_CLOSED
-                | zmq.EVENT_DISCONNECTED
-                | BAD_HANDSHAKE
-            )
+            self._monitor = self._socket.get_monitor_socket(_ENDS)
             self._monitor.linger = 0
             self._socket.connect(endpoint.control_address)
             self._poller = zmq.Poller()

@@ -3,7 +3,8 @@
 One JSON file a server, ``<runtime folder>/<kind>-<port>.json``, mode 0600 since it holds the key,
 written once the sockets are bound: holding the port is what gives the right to the file. A file
 whose process is dead, or whose pid now is another process, is swept by whoever meets it; that
-other process is never touched.
+other process is never touched. So a folder is one machine's: from another one, or from a container,
+its processes cannot be seen.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ class Authenticator:
     """Answers the ZAP of one context: one client key is admitted, all else is refused.
 
     Not thread-safe: it belongs to the thread that runs the server's loop, which polls `socket`
-    and calls `answer`. Frees no connection by itself; an unanswered peer waits in its handshake.
+    and calls `answer`; a peer that is not answered waits in its handshake. Its socket goes with
+    the context.
 
     Parameters
     ----------
@@ -98,7 +99,3 @@ class Authenticator:
             self.socket.send_multipart([*envelope, _VERSION, request_id, *verdict], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             logger.debug("a peer left before its ZAP answer: %s", error)
-
-    def close(self) -> None:
-        """Close the socket; peers in their handshake are left to their deadline."""
-        self.socket.close(0)

@@ -134,10 +134,11 @@ def resolve(host: str) -> str:
 
 def outward_addresses() -> list[str]:
     """Return this machine's addresses that others may reach, the likeliest first."""
+    interfaces = psutil.net_if_stats()
     found = [
         entry.address
         for name, entries in psutil.net_if_addrs().items()
-        if (status := psutil.net_if_stats().get(name)) is not None and status.isup
+        if name in interfaces and interfaces[name].isup
         for entry in entries
         if entry.family in (system_socket.AF_INET, system_socket.AF_INET6)
     ]

@@ -124,6 +124,8 @@ def new_launch_id() -> str:
 def new_log(kind: str, launch_id: str) -> Path:
     """Return the path of a new, empty log file, mode 0600, and delete the oldest of many.
 
+    The log of a server that lives stays, however long ago it said something.
+
     Raises
     ------
     LaunchError
@@ -139,9 +141,11 @@ def new_log(kind: str, launch_id: str) -> Path:
             f"or name another folder with {FOLDER_VARIABLE}"
         ) from error
     logs = []
+    living = {connection.log for connection in list_connections()}
     for entry in folder.glob("*.log"):
         with contextlib.suppress(OSError):
-            logs.append((entry.stat().st_mtime, entry))
+            if str(entry) not in living:
+                logs.append((entry.stat().st_mtime, entry))
     for _, old in sorted(logs)[:-_KEPT_LOGS]:
         with contextlib.suppress(OSError):
             old.unlink()
@@ -304,7 +308,7 @@ def _signal(identity: Identity, number: signal.Signals) -> None:
     try:
         # Verified after the descriptor was opened, which pins the process: where there is one,
         # the pid cannot become another's before the signal.
-        if not is_alive(identity):
+        if identify(identity.pid) != identity:
             return
         if sys.platform == "linux" and descriptor is not None:
             signal.pidfd_send_signal(descriptor, number)
