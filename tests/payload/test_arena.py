@@ -107,6 +107,14 @@ def test_nothing_cannot_be_reserved(nbytes: int) -> None:
         arena.reserve(nbytes)
 
 
+@pytest.mark.parametrize("shape", [(), (0, 5), (-1, 5), (-1, -5)])
+def test_an_array_without_elements_cannot_be_allocated(shape: tuple[int, ...]) -> None:
+    with Arena(100) as arena:
+        with pytest.raises(ValueError, match="each an element"):
+            arena.allocate(shape, "|u1")
+        assert arena.bytes_reserved == 0
+
+
 def test_a_plane_as_large_as_the_budget_fits_and_a_larger_one_never_will() -> None:
     with Arena(101) as arena:
         with pytest.raises(PlaneTooLarge, match="102 bytes"):

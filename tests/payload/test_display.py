@@ -52,6 +52,24 @@ def test_a_display_travels() -> None:
     assert decode(encode(batch_of(display), [b"ab"])).source.display == display
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"name": "\udcff"},
+        {"step_name": "\udcff"},
+        {"modes": {"\udcff": "slice"}},
+        {"modes": {"well": "\udcff"}},
+        {"display": Display(colormap="\udcff")},
+        {"display": Display(unit="\udcff")},
+        {"display": Display(scale={"\udcff": 1.0})},
+    ],
+    ids=ascii,
+)
+def test_text_that_is_no_unicode_is_refused_before_it_is_sent(words: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedArray, match=r"'\\udcff', which is not Unicode"):
+        as_source(**words)
+
+
 @pytest.mark.parametrize("settings", BAD, ids=str)
 def test_what_makes_no_sense_is_refused_at_both_ends(settings: dict[str, Any]) -> None:
     display = msgspec.structs.replace(Display(), **settings)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,27 @@ def test_a_killed_owners_segment_is_swept_and_a_living_ones_is_not() -> None:
     # the arena was never closed: the end of the process was enough
     with pytest.raises(ArenaUnreachable):
         segment.open_at(PosixAddress(names[1]))
+
+
+def test_a_segment_that_is_just_being_made_is_not_swept() -> None:
+    """Workers of a pool start at one moment, and each sweeps before it makes its own."""
+    failed: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            for _ in range(200):
+                own = segment.create(4096, "posix")
+                segment.open_at(own.address).close()
+                own.close()
+        except BaseException as error:  # noqa: BLE001 - told to the test's own thread
+            failed.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
 
 
 def test_a_new_named_segment_sweeps_first() -> None:

@@ -191,9 +191,11 @@ class Arena:
 
         Raises
         ------
-        PlaneTooLarge, ArenaFull, ArenaClosed
-            As `reserve`.
+        ValueError, PlaneTooLarge, ArenaFull, ArenaClosed
+            As `reserve`, the first for a shape without elements.
         """
+        if min(shape, default=0) < 1:
+            raise ValueError(f"an array of shape {shape}: it needs axes, and each an element")
         wanted = np.dtype(dtype)
         region = self.reserve(math.prod(shape) * wanted.itemsize)
         if region is None:
@@ -206,8 +208,7 @@ class Arena:
         """Take the region that an array from `allocate` fills, to publish or discard it.
 
         Whoever asks first has it; None from then on. None also for a part of a region, or bytes
-        in another order than a message has them: those pixels must be copied. A part must,
-        because publishing gives the whole slot away.
+        in another order than a message has them: those must be copied, as publishing gives all.
         """
         with self._lock:
             return self._regions.claim(array)

@@ -153,8 +153,8 @@ def as_source(
     Raises
     ------
     UnsupportedArray
-        A name is empty, longer than 256 characters or not Unicode, the index is no integer of
-        32 bits, or a setting of `display` is out of its range.
+        A name is empty or longer than 256 characters, a text is not Unicode, the index is no
+        integer of 32 bits, or a setting of `display` is out of its range.
     """
     try:
         given = {
@@ -169,10 +169,13 @@ def as_source(
         }
         source = msgspec.convert(given, Source)
         check_display(source.display)
+        msgspec.msgpack.encode(source)
+    except UnicodeEncodeError as error:
+        raise UnsupportedArray(
+            f"a plane's name, step or display is {error.object[:64]!r}, which is not Unicode"
+        ) from None
     except (TypeError, ValueError) as error:  # msgspec's ValidationError is a ValueError
         raise UnsupportedArray(f"a plane's name, step or display: {error}") from None
-    for text in (source.name, source.step_name, *source.modes):
-        _unicode("a plane's name or step", text or "")
     return source
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
+import sys
 import threading
 from typing import Any
 
@@ -62,15 +63,15 @@ def kept(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _fresh(size: int) -> mmap.mmap:
-    if not hasattr(mmap, "MADV_HUGEPAGE"):
+    if sys.platform == "win32":
         return mmap.mmap(-1, size)
+    # private: a forked child goes on with its parent's slab, and must not write into its planes
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return mmap.mmap(-1, size, flags=flags)
     # rounded up only where at most an eighth is lost; the rest of a plane is in small pages
     rounded = -(-size // _HUGE) * _HUGE
-    mapping = mmap.mmap(
-        -1,
-        rounded if rounded - size <= size // 8 else size,
-        flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
-    )
+    mapping = mmap.mmap(-1, rounded if rounded - size <= size // 8 else size, flags=flags)
     with contextlib.suppress(OSError):  # a kernel without huge pages
         mapping.madvise(mmap.MADV_HUGEPAGE)
     return mapping

@@ -40,6 +40,7 @@ GRANULARITY = 2 * 2**20
 """Where a mapping may start: on every system, and at the start of a huge page too."""
 
 _MEMFD_NAME = "coverslip-arena"
+_ATTEMPTS = 16
 
 
 class Segment(Protocol):
@@ -248,13 +249,10 @@ if sys.platform != "win32":
 
     def _create_posix(size: int) -> Segment:
         sweep()
-        name = f"/coverslip-{secrets.token_hex(8)}"
         # the record comes first: a process killed after it leaves nothing that is not recorded
-        path = _records() / name[1:]
-        record = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        name, record = _new_record()
         fd = -1
         try:
-            fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fd = _posixshmem.shm_open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
             os.ftruncate(fd, size)
         except BaseException:
@@ -264,6 +262,26 @@ if sys.platform != "win32":
             os.close(record)
             raise
         return _Posix(fd, size, name, record)
+
+    def _new_record() -> tuple[str, int]:
+        """Return a name that no segment has, and the descriptor of its record, locked."""
+        for _ in range(_ATTEMPTS):
+            name = f"/coverslip-{secrets.token_hex(8)}"
+            path = _records() / name[1:]
+            record = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if path.exists():
+                    return name, record
+            except BlockingIOError:
+                pass
+            except BaseException:
+                path.unlink(missing_ok=True)
+                os.close(record)
+                raise
+            # another process's sweep found it before it was locked, and takes it away
+            os.close(record)
+        raise OSError(errno.EAGAIN, f"{_ATTEMPTS} new records were swept by others at once")
 
     def _open_posix(address: PosixAddress) -> Segment:
         fd = _posixshmem.shm_open(address.name, os.O_RDWR, mode=0)
