@@ -14,7 +14,10 @@ from coverslip.payload import Arena, Batch, Inline, Plane, Source, encode, encod
 from coverslip.transport import Attach, Refused
 from coverslip.viewers.entry import viewer_parser
 from coverslip.viewers.messages import RunMacro
+from coverslip.viewers.remote import RemoteVisualizer
+from coverslip.viewers.stream import Image, Stream
 from tests.viewers.headless import HeadlessServer
+from tests.waiting import eventually
 
 SHAPE = (4, 6)
 NBYTES = 24
@@ -76,6 +79,24 @@ def test_of_many_planes_that_fail_one_is_logged_and_all_are_counted(
     counts = server.ledger("s").counts()
     assert (counts.failed, counts.pending) == (20, 0)
     assert "'pile'" in (server.last_error or "")
+
+
+def test_all_but_the_drawing_is_done_while_the_gui_stands_still(server: HeadlessServer) -> None:
+    server.start()  # and nobody ticks, as the GUI's thread would
+    stream = Stream([RemoteVisualizer(server.connection.endpoint)])
+    for number in range(20):
+        pixels = np.full(SHAPE, number, np.uint8)
+        stream.send([Image({"well": "A1", "z_index": number}, pixels)], Source())
+    eventually(lambda: server.waiting == 20, "all were received and placed")
+    eventually(lambda: not stream.statistics().bytes_in_flight, "copied, and their slots are free")
+    assert stream.delivery() == (20, 0, 0, 0)
+    assert server.tick(budget=60) == 20
+    assert stream.close() == (20, 20, 0, 0)
+    (layer,) = server.projection
+    planes = layer.store.snapshot()
+    assert [(key, int(pixels.max())) for key, pixels in planes] == [
+        (("A1", number), number) for number in range(20)
+    ]
 
 
 def test_a_viewer_without_macros_says_so(server: HeadlessServer) -> None:
