@@ -123,9 +123,10 @@ def leaves_nothing_behind(
     before = footprint()
     yield
     found = left_behind(before, allowed)
-    if found:
-        lines = [f"  {kind}: {thing}" for kind, things in found.items() for thing in things]
-        pytest.fail("left behind:\n" + "\n".join(lines), pytrace=False)
+    things = [f"{kind}: {thing}" for kind, several in found.items() for thing in several]
+    request.node.user_properties.append(("left behind", "; ".join(things)))
+    if things:
+        pytest.fail("\n  ".join(["left behind:", *things]), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A fuzzer with the key: ``python -m tests.faults.fuzz [--messages N] [--seed S]``.
 
-It changes real messages (`recordings`, `mutations`) and sends them to a viewer in a process of its
-own, while an honest stream shows planes there. What must hold is asserted here, for the short run
-of the tests and for the long one alike.
+It changes real messages (`recordings`, `mutations`) and sends them to a viewer and to a relay, each
+in a process of its own; then an honest stream shows planes there. What must hold is asserted here,
+for the short run of the tests and for the long one alike.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ import zmq
 
 from coverslip.payload import Arena, Batch, Inline, Plane, Source, encode, encode_offer
 from coverslip.transport import (
+    AddressError,
     Attach,
     Attached,
     Clear,
+    Delivery,
     Detach,
+    Done,
     Endpoint,
     Flush,
     NotListening,
@@ -46,15 +49,17 @@ from coverslip.transport import (
     decode_request,
     request,
 )
-from coverslip.viewers import View
-from coverslip.viewers.messages import DescribeLayers
+from coverslip.viewers import StreamVisualizer, View
+from coverslip.viewers.messages import DescribeLayers, Follow, RaiseWindow, RunMacro, Unfollow
+from coverslip.viewers.relay.messages import Fetch, ListAudience
+from coverslip.viewers.relay.visualizer import RelayVisualizer
 from tests.faults.case import picture
 from tests.faults.mutations import mutated, mutated_frames
-from tests.faults.recordings import record_data, record_requests
+from tests.faults.recordings import LOOPBACK, record_data, record_requests
 from tests.viewers.headless import HeadlessVisualizer
 from tests.waiting import eventually
 
-__all__ = ["Outcome", "fuzz_control", "fuzz_data", "honest"]
+__all__ = ["RELAY_MEMORY", "Outcome", "fuzz_control", "fuzz_data", "honest", "honest_through"]
 
 _STRIDE = 100_000
 """Between the sequence numbers of two messages: none is refused for the one before it."""
@@ -63,9 +68,13 @@ _OUTSTANDING = 64
 """Messages, or requests, that may be under way."""
 
 _MARKERS = "markers"
+_HONEST = "honest"
 
 _MEMORY = 256 << 20
 """Bytes by which a viewer may grow: what was valid after all is kept, as it should be."""
+
+RELAY_MEMORY = "64MiB"
+"""A relay's budget: it keeps every plane that was valid after all, beyond this on disk."""
 
 _REQUESTS: list[type[Request]] = [
     Ping,
@@ -77,6 +86,12 @@ _REQUESTS: list[type[Request]] = [
     Screenshot,
     Shutdown,
     DescribeLayers,
+    RaiseWindow,
+    RunMacro,
+    Follow,
+    Unfollow,
+    Fetch,
+    ListAudience,
 ]
 
 
@@ -170,20 +185,23 @@ def fuzz_control(endpoint: Endpoint, pid: int, messages: int, seed: int) -> Outc
             nonlocal answered, failures
             if not client.poll(timeout):
                 return False
-            reply = client.recv_multipart()[-1]
+            reply = client.recv_multipart()
             answered += 1
-            failures += b"Failure" in reply[:40]
+            # Behind an empty frame; what a relay fetches for a viewer comes after it.
+            failures += b"Failure" in reply[reply.index(b"") + 1][:40]
             return True
 
         while sent < messages:
             body = mutated(rng.choice(recorded), recorded, rng)
             meant = _meant(body)
-            if meant in (Shutdown, Clear):
+            if isinstance(meant, Shutdown | Clear):
                 continue  # well formed, and obeyed: the key's holder may
+            if isinstance(meant, Follow) and not _leads_nowhere(meant.line):
+                continue  # nor is anybody else to be asked where such a host is
             sent += 1
             client.send_multipart(_wrapped(body, rng))
             # A flush that waits for planes that never come is answered when the server ends.
-            expected += meant is not Flush
+            expected += not isinstance(meant, Flush)
             while hear(0):
                 pass
             while expected - answered > _OUTSTANDING:
@@ -198,13 +216,34 @@ def fuzz_control(endpoint: Endpoint, pid: int, messages: int, seed: int) -> Outc
 
 def honest(view: View, planes: int) -> None:
     """Show planes as anybody does, and see that they lie in the viewer as they were sent."""
+    assert _show(view, planes) == (planes, planes, 0, 0)
+    assert _held(view) == _checksums(planes)
+
+
+def honest_through(
+    relay: StreamVisualizer, viewer: StreamVisualizer, view: View, planes: int
+) -> None:
+    """Do as `honest` with a relay, and see that a viewer that follows it has the planes, too."""
+    assert _show(view, planes) == (planes, planes, 0, 0)
+    request(viewer.endpoint, Follow(line=relay.endpoint.to_url()), Done, timeout=20)
+    with View(viewer) as there:
+        eventually(lambda: _held(there) == _checksums(planes), "the viewer has all", timeout=120)
+
+
+def _show(view: View, planes: int) -> Delivery:
     for number in range(planes):
-        view.show(picture(number), name="honest", z_index=number)
-    assert view.flush(60) == (planes, planes, 0, 0)
-    (layer,) = [each for each in view.layers(checksums=True) if each.name == "honest"]
-    assert {plane.components["z_index"]: plane.crc32 for plane in layer.planes} == {
-        number: zlib.crc32(picture(number).tobytes()) for number in range(planes)
-    }
+        view.show(picture(number), name=_HONEST, z_index=number)
+    return view.flush(60)
+
+
+def _held(view: View) -> dict[object, int | None]:
+    """Return the checksums of the planes of an honest stream that a viewer holds."""
+    layers = [layer for layer in view.layers(checksums=True) if layer.name == _HONEST]
+    return {plane.components["z_index"]: plane.crc32 for layer in layers for plane in layer.planes}
+
+
+def _checksums(planes: int) -> dict[object, int | None]:
+    return {number: zlib.crc32(picture(number).tobytes()) for number in range(planes)}
 
 
 def _no_offer() -> bytes:
@@ -242,11 +281,18 @@ def _catch_up(publisher: Publisher, endpoint: Endpoint, markers: Iterator[int]) 
     eventually(read, "the viewer read all", timeout=120)
 
 
-def _meant(body: bytes) -> type[Request] | None:
+def _meant(body: bytes) -> Request | None:
     try:
-        return type(decode_request(body, _REQUESTS))
+        return decode_request(body, _REQUESTS)
     except ProtocolError:
         return None
+
+
+def _leads_nowhere(line: str) -> bool:
+    try:
+        return Endpoint.from_url(line).host == LOOPBACK
+    except AddressError:
+        return True
 
 
 def _wrapped(body: bytes, rng: random.Random) -> list[bytes]:
@@ -273,15 +319,21 @@ def main() -> int:
         Path(folder).chmod(0o700)
         os.environ["COVERSLIP_RUNTIME_DIR"] = folder
         viewer = HeadlessVisualizer(persistent=False)
-        viewer.start_viewer()
+        relay = RelayVisualizer(persistent=False, memory=RELAY_MEMORY)
         try:
-            for fuzz in (fuzz_data, fuzz_control):
-                pid = viewer.connection.pid
-                outcome = fuzz(viewer.endpoint, pid, options.messages, seed)
-                with View(viewer) as view:
-                    honest(view, 100)
-                print(f"{fuzz.__name__}: {outcome}", flush=True)
+            for target in (viewer, relay):
+                target.start_viewer()
+                for fuzz in (fuzz_data, fuzz_control):
+                    pid = target.connection.pid
+                    outcome = fuzz(target.endpoint, pid, options.messages, seed)
+                    print(f"{target.kind}, {fuzz.__name__}: {outcome}", flush=True)
+                with View(target) as view:
+                    if target is viewer:
+                        honest(view, 100)
+                    else:
+                        honest_through(relay, viewer, view, 100)
         finally:
+            relay.stop_viewer()
             viewer.stop_viewer()
     return 0
 

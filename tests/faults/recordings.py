@@ -11,21 +11,27 @@ import numpy as np
 from coverslip.payload import Arena, Source, encode_offer
 from coverslip.transport import (
     Attach,
+    Counts,
     Detach,
+    Endpoint,
     Flush,
+    KeyPair,
     Ping,
     Request,
     Screenshot,
     Status,
     encode,
 )
-from coverslip.viewers.messages import DescribeLayers
+from coverslip.viewers.messages import DescribeLayers, Follow, RaiseWindow, RunMacro, Unfollow
+from coverslip.viewers.relay.messages import Fetch, ListAudience
 from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.stream import Image, Stream
 from tests.faults.case import picture
 from tests.viewers.headless import HeadlessServer
 
-__all__ = ["record_data", "record_requests"]
+__all__ = ["LOOPBACK", "record_data", "record_requests"]
+
+LOOPBACK = "127.0.0.1"
 
 
 class Recorder(HeadlessServer):
@@ -84,9 +90,20 @@ def _send(stream: Stream) -> None:
 
 
 def record_requests() -> list[bytes]:
-    """Return every request there is, as a client writes it; none of them stops the server."""
+    """Return every request there is, as a client writes it, but for those that end or empty.
+
+    The relay that is to be followed is none: nobody listens at its port.
+    """
     with Arena(1 << 20) as arena:
         offer = encode_offer(arena.offer(0))
+    relay = Endpoint(
+        kind="relay",
+        host=LOOPBACK,
+        port=1,
+        server_key=KeyPair.new().public,
+        client_secret=KeyPair.new().secret,
+    ).to_url()
+    counts = Counts(first=0, next=5, shown=3, dropped=1, reasons={"no room": 1})
     requests: list[Request] = [
         Ping(),
         Status(),
@@ -97,6 +114,13 @@ def record_requests() -> list[bytes]:
         Flush(stream="fuzzed", sequence=0),
         Screenshot(),
         DescribeLayers(checksums=True),
+        RaiseWindow(),
+        RunMacro(text='print("no code");', argument="of anybody's"),
+        Follow(line=relay, newest=True),
+        Unfollow(line=relay),
+        Fetch(viewer="a viewer", session="one", title="headless", limit=1 << 16, counts=counts),
+        Fetch(viewer="a viewer", session="one", account="an account", received=3, newest=True),
+        ListAudience(),
     ]
     return [encode(request) for request in requests]
 

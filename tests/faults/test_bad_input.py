@@ -128,6 +128,21 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[bytes, ...]]] = {
         {"planes": [{**PLANE, "components": {"time": float("nan")}}]},
         (PIXELS.tobytes(),),
     ),
+    "components that contradict each other": (
+        {
+            "planes": [
+                {
+                    **PLANE,
+                    "kind": "points",
+                    "shape": [2, 3],
+                    "dtype": "<f8",
+                    "components": {"z_index": 1},
+                    "along": ["z_index"],
+                }
+            ]
+        },
+        (bytes(48),),
+    ),
     "limits that are not numbers": (
         {"source": {"display": {"contrast_limits": [float("nan"), 1.0]}}},
         (PIXELS.tobytes(),),

@@ -35,6 +35,7 @@ from coverslip.viewers import View
 from coverslip.viewers.stream import Stream
 from tests.faults.case import LIMIT, Case, picture, settled_at
 from tests.faults.crowd import PLANES, VISUALIZERS, launch_and_show
+from tests.faults.elsewhere import FIRST_PORT, ElsewhereVisualizer
 from tests.viewers.headless import HeadlessVisualizer
 from tests.waiting import eventually
 
@@ -46,14 +47,18 @@ KINDS = [
 ]
 
 
-@pytest.fixture
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A kind of viewer: real napari, or all of it but the window."""
+@pytest.fixture(scope="module")
+def kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A kind of viewer: real napari, or all of it but the window.
+
+    The module's, so that a display that is made for it is there before a test, and no test's leak.
+    """
     name: str = request.param
-    if name == "napari":
-        pytest.importorskip("napari")
-        monkeypatch.setenv("DISPLAY", request.getfixturevalue("display"))
-    return name
+    with pytest.MonkeyPatch.context() as patch:
+        if name == "napari":
+            pytest.importorskip("napari")
+            patch.setenv("DISPLAY", request.getfixturevalue("display"))
+        yield name
 
 
 @pytest.fixture
@@ -102,20 +107,20 @@ class TestPorts:
 
     @pytest.mark.fault("9", "the default port is held, and none was asked for", holds=(7,))
     def test_another_port_is_used_when_none_was_asked_for(
-        self, runtime_folder: Path, stranger: tuple[int, int], case: Case
+        self,
+        runtime_folder: Path,
+        stranger: tuple[int, int],
+        monkeypatch: pytest.MonkeyPatch,
+        case: Case,
     ) -> None:
-        class Here(HeadlessVisualizer):
+        class Here(ElsewhereVisualizer):
             default_port = stranger[0]
 
-            def _command(self, launch_id: str, log: Path, port: int | None) -> list[str]:
-                # The viewer's own search begins there, too.
-                command = super()._command(launch_id, log, port)
-                return command if port is not None else [*command, "--port", str(free)]
-
-        free = stranger[0] + 1
+        monkeypatch.setenv(FIRST_PORT, str(stranger[0]))
         viewer = Here(persistent=False)
         viewer.start_viewer(timeout=START)
-        assert viewer.port != stranger[0]
+        assert viewer.port is not None
+        assert stranger[0] < viewer.port < stranger[0] + 256
         view = View(viewer)
         case.show(view, picture(0))
         case.check(view.close(20))

@@ -16,6 +16,10 @@ from typing import Self
 HERE, THERE = "10.77.0.1", "10.77.0.2"
 """Addresses of the pipeline's machine and of the viewer's."""
 
+_OWN_MEMORY = ("sh", "-c", 'mount -t tmpfs tmpfs /dev/shm && exec "$@"', "sh")
+"""Runs a command with a /dev/shm of its own, which goes with the last process that sees it: what a
+killed one leaves there, such as the semaphores of multiprocessing, is nobody else's."""
+
 
 def why_not() -> str | None:
     """Return why no namespaces can be made here, None where they can."""
@@ -95,15 +99,17 @@ class Link:
 
     def here(self, *command: str, **options: object) -> subprocess.Popen[str]:
         """Run a command on the pipeline's machine."""
-        return self._run(("ip", "netns", "exec", self._here), command, options)
+        where = ("ip", "netns", "exec", self._here)
+        return self._run((*where, *_OWN_MEMORY), command, options)
 
     def there(self, *command: str, **options: object) -> subprocess.Popen[str]:
         """Run a command on the viewer's machine, which sees none of the other's processes.
 
         Else it would find the pipeline's shared memory: it is one machine after all.
         """
+        where = ("ip", "netns", "exec", self._there)
         apart = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-        return self._run(("ip", "netns", "exec", self._there, *apart), command, options)
+        return self._run((*where, *apart, *_OWN_MEMORY), command, options)
 
     def _run(
         self, where: tuple[str, ...], command: tuple[str, ...], options: dict[str, object]

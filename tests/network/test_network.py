@@ -98,7 +98,7 @@ class TestFaults:
         remote.link.cut()
         threading.Event().wait(OUTAGE)  # the fault itself, not a wait for something
         remote.link.restore()
-        # The pipeline was never held for longer than its limit, all planes together.
+        # No plane held the pipeline for longer than the stream's limit, the cut link's neither.
         assert remote.answer()["longest"] < 5.5
         sent = 320
         before = remote.ask("report")["shown"]
