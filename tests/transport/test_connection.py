@@ -184,9 +184,20 @@ def test_other_files_are_nobodys_business(caplog):
     assert not caplog.records
 
 
-def test_a_loose_folder_is_tightened(own_runtime_folder):
+@pytest.mark.parametrize("mode", [0o770, 0o777, 0o1777])
+def test_a_folder_that_others_may_write_to_is_refused_and_stays_as_it_is(own_runtime_folder, mode):
+    """It may be /tmp, or a home: whoever names that by mistake must not find it closed."""
+    own_runtime_folder.chmod(mode)
+    with pytest.raises(TransportError, match=r"others may write to .*COVERSLIP_RUNTIME_DIR"):
+        runtime_folder()
+    assert stat.S_IMODE(own_runtime_folder.stat().st_mode) == mode
+
+
+def test_a_folder_that_others_may_look_into_stays_as_it_is(own_runtime_folder):
     own_runtime_folder.chmod(0o755)
-    assert stat.S_IMODE(runtime_folder().stat().st_mode) == 0o700
+    path = write_connection(make())
+    assert stat.S_IMODE(own_runtime_folder.stat().st_mode) == 0o755
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")

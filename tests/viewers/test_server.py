@@ -94,7 +94,7 @@ def test_all_but_the_drawing_is_done_while_the_gui_stands_still(server: Headless
     assert stream.close() == (20, 20, 0, 0)
     (layer,) = server.projection
     planes = layer.store.snapshot()
-    assert [(key, int(pixels.max())) for key, pixels in planes] == [
+    assert [(key, int(server.read(pixels).max())) for key, pixels in planes] == [
         (("A1", number), number) for number in range(20)
     ]
 

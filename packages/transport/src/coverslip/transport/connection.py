@@ -103,7 +103,8 @@ def runtime_folder() -> Path:
     Raises
     ------
     TransportError
-        When it cannot be made, or belongs to someone else: keys do not go there.
+        When it cannot be made, belongs to someone else, or others may write to it: keys do not
+        go there.
     """
     named = os.environ.get(FOLDER_VARIABLE)
     if named:
@@ -254,8 +255,12 @@ def _private(folder: Path) -> Path:
                         f"{folder} belongs to user {status.st_uid}: keys are not kept there; "
                         f"name a folder of your own with {FOLDER_VARIABLE}"
                     )
-            if stat.S_IMODE(folder.stat().st_mode) & 0o077:
-                folder.chmod(0o700)
+            # Nor is it made private here: it may be a home, or /tmp.
+            if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise TransportError(
+                    f"others may write to {folder}: keys are not kept there; "
+                    f"name a folder of your own with {FOLDER_VARIABLE}, or chmod 700 this one"
+                )
     except OSError as error:
         raise TransportError(
             f"cannot use the folder {folder}: {error}; name another with {FOLDER_VARIABLE}"
