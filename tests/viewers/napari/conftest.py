@@ -12,7 +12,8 @@ import pytest
 
 from coverslip.payload import Display, Kind, Mode, Placement, Source, place
 from coverslip.viewers.contrast import limits_of
-from coverslip.viewers.napari.tiles import spot_of, tile_of
+from coverslip.viewers.little import in_little
+from coverslip.viewers.napari.tiles import EDGE, spot_of
 from tests.qt import fill_thread_pools
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Show:
         )
         measured = kind == "image" and array.ndim == 2
         limits = limits_of(array, exact=True) if measured else None
-        tile = None if spot_of(placement) is None else tile_of(array)
+        tile = None if spot_of(placement) is None else in_little(array, EDGE)
         self.window.scene.insert(placement, array, origin, limits, tile)
         if paint:
             self.paint()

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Kind, Mode, Source, kept, place
+from coverslip.viewers.little import in_little
 from coverslip.viewers.memory import Memory, Scratch
-from coverslip.viewers.napari.tiles import Spot, spot_of, tile_of
+from coverslip.viewers.napari.tiles import Spot, spot_of
 from coverslip.viewers.parsers.base import well_name
 from tests.waiting import eventually
 
@@ -68,7 +69,7 @@ class Sender:
             pixels, (placement.layer, tuple(placement.coordinates.values()))
         )
         limits = (0.0, 300.0) if kind == "image" else None
-        tile = None if spot_of(placement) is None else tile_of(pixels, 8)
+        tile = None if spot_of(placement) is None else in_little(pixels, 8)
         self.window.scene.insert(placement, held, "", limits, tile)
         return held
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from coverslip.payload import Value, natural_key
 
-__all__ = ["PLATE", "WELL", "PlateMap", "lay_out", "well_place"]
+__all__ = ["PLATE", "WELL", "PlateMap", "lay_out", "row_name", "well_place"]
 
 WELL: Final = "well"
 """The component that says which well a plane is of."""
@@ -41,6 +41,15 @@ class PlateMap(NamedTuple):
     """Rows and columns of the plate, at the top left; None where no well has a place on one."""
     places: dict[Value, tuple[int, int]]
     """Row and column of each well, from 0."""
+
+
+def row_name(row: int) -> str:
+    """Return the letters of a plate's row, counted from 0: ``A``, and ``AA`` past ``Z``."""
+    letters, left = "", row + 1
+    while left:
+        left, letter = divmod(left - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return letters
 
 
 def well_place(well: str) -> tuple[int, int] | None:

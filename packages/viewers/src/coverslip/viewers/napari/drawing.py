@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from coverslip.payload import Kind, Placement
+from coverslip.viewers.little import in_little
 from coverslip.viewers.memory import Entry
 from coverslip.viewers.napari.rows import as_vertices
-from coverslip.viewers.napari.tiles import EDGE, spot_of, tile_of
+from coverslip.viewers.napari.tiles import EDGE, spot_of
 from coverslip.viewers.server import Arrival, ViewerServer
 from coverslip.viewers.snapshot import LayerSnapshot
 
@@ -62,9 +63,14 @@ class NapariServer(ViewerServer):
         if spot_of(placement) is None:
             return None
         live = self._live
-        return tile_of(pixels, EDGE if live is None else live.scene.overview.tiles.edge)
+        return in_little(pixels, EDGE if live is None else live.scene.overview.tiles.edge)
 
     # ---- GUI thread -------------------------------------------------------------------
+
+    def draw_in(self, live: LiveView) -> None:
+        """Show what comes in a window, and tell clients what it does not know."""
+        self._live = live
+        live.scene.looks.tell = self.report_failure
 
     def pump_with(self, pump: Pump | None) -> None:
         """Have the GUI woken by this, or by nothing."""

@@ -14,8 +14,7 @@ from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QImage, QPainter
 
 from coverslip.payload import Value
-from coverslip.viewers.parsers.base import well_name
-from coverslip.viewers.wells import PlateMap
+from coverslip.viewers.wells import PlateMap, row_name
 
 __all__ = ["Mosaic", "Tint"]
 
@@ -164,10 +163,9 @@ class Mosaic:
         if heads:
             self._write(0, self._margin, heads)
         for row in range(rows):
-            letters = well_name(row + 1, 1).rstrip("0123456789")
             top = self._where((row, 0))[0].start
             self.pixels[top : top + self.edge, : self._margin] = _words(
-                self._margin, self.edge, [(0, self._margin, letters)]
+                self._margin, self.edge, [(0, self._margin, row_name(row))]
             )
         below: dict[int, list[tuple[int, str]]] = {}
         for well, (row, column) in self.layout.places.items():

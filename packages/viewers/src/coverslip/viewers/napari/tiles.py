@@ -1,4 +1,4 @@
-"""The newest plane of each well as a tile: a picture of it at reduced size, by the mean of areas.
+"""The newest plane of each well as a tile: a picture of it in little.
 
 Tiles are made on the thread that receives, while the pixels are at hand, once for each plane:
 later they may be on disk. Pure numpy.
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverslip.payload import LayerKey, Placement, Value
+from coverslip.viewers.little import shrunk
 from coverslip.viewers.wells import PLATE, WELL
 
-__all__ = ["EDGE", "ROOM", "Group", "Spot", "Tiles", "group_of", "spot_of", "tile_of"]
+__all__ = ["EDGE", "ROOM", "Group", "Spot", "Tiles", "group_of", "spot_of"]
 
 EDGE: Final = 128
 """Pixels of a tile's longer side, while there are few of them."""
@@ -29,10 +30,6 @@ ROOM: Final = 32 << 20
 
 _WELLS: Final = 4096
 """Wells that have tiles, on all plates: more than the largest has."""
-
-_SAMPLES: Final = 4
-"""Pixels of a large plane that are looked at along each side of what becomes one pixel: all would
-take three times as long as the plane takes to copy (measured in docs/large-plates.md)."""
 
 
 class Spot(NamedTuple):
@@ -68,61 +65,6 @@ def spot_of(placement: Placement) -> Spot | None:
     return Spot(components.get(PLATE), components[WELL])
 
 
-def tile_of(pixels: NDArray[Any], edge: int = EDGE) -> NDArray[np.float32]:
-    """Return a plane at reduced size.
-
-    Each pixel is the mean of an area: of all its pixels where these are up to 4 x 4, else of as
-    many or a few less, spread over it. A smaller plane is enlarged, by a whole number.
-
-    Parameters
-    ----------
-    pixels : ndarray
-        ``(y, x)`` of any real dtype, or ``(y, x, 3 | 4)``.
-    edge : int
-        Pixels of the longer side, at most.
-
-    Returns
-    -------
-    ndarray
-        float32, finite. ``(y, x)`` in the plane's own values, or ``(y, x, 3)`` from 0 to 1.
-    """
-    longest = max(pixels.shape[:2])
-    # Values beyond float32 and infinities are no failure here: the plane itself is shown.
-    with np.errstate(all="ignore"):
-        if longest <= edge:
-            times = edge // longest
-            tile = pixels.astype(np.float32).repeat(times, axis=0).repeat(times, axis=1)
-        else:
-            step = max(1, -(-longest // (edge * _SAMPLES)))
-            top, left = (min(step, extent) // 2 for extent in pixels.shape[:2])
-            spread = pixels[top::step, left::step]
-            tile = _mean_of_blocks(spread, -(-max(spread.shape[:2]) // edge))
-        if tile.ndim == 3:
-            top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
-            tile = np.clip(tile[..., :3] / np.float32(top), 0.0, 1.0)
-        return np.nan_to_num(tile, copy=False)
-
-
-def _mean_of_blocks(pixels: NDArray[Any], side: int) -> NDArray[np.float32]:
-    """Return the means of squares of pixels; what is left over at the right and bottom is not seen.
-
-    A plane that is less than one square high or wide counts as that.
-    """
-    height, width = (max(1, extent // side) for extent in pixels.shape[:2])
-    down, across = (min(side, extent) for extent in pixels.shape[:2])
-    whole = pixels[: height * down, : width * across]
-    # Rows, then columns, each in a few long additions: numpy's mean over two axes of short
-    # squares takes five times as long (measured).
-    rows = whole[::down].astype(np.float32)
-    for row in range(1, down):
-        rows += whole[row::down]
-    mean = rows[:, ::across].copy()
-    for column in range(1, across):
-        mean += rows[:, column::across]
-    mean /= np.float32(down * across)
-    return mean
-
-
 class Tiles:
     """Holds the newest tile of each well, for each group; smaller ones when there are many.
 
@@ -155,7 +97,7 @@ class Tiles:
             return False
         self.places[spot] = place
         self._take_out((group, spot))
-        tile = _shrunk(tile, self.edge)
+        tile = shrunk(tile, self.edge)
         self._held[group, spot] = tile
         self._nbytes += tile.nbytes
         while self._nbytes > self._room:
@@ -183,7 +125,7 @@ class Tiles:
         """Make all tiles, and those to come, no larger than this."""
         self.edge = max(_LEAST, edge)
         for key, tile in self._held.items():
-            self._held[key] = _shrunk(tile, self.edge)
+            self._held[key] = shrunk(tile, self.edge)
         self._nbytes = sum(tile.nbytes for tile in self._held.values())
 
     def forget(self, gone: Callable[[Group, Spot], bool]) -> None:
@@ -204,8 +146,3 @@ class Tiles:
         tile = self._held.pop(key, None)
         if tile is not None:
             self._nbytes -= tile.nbytes
-
-
-def _shrunk(tile: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
-    side = -(-max(tile.shape[:2]) // edge)
-    return tile if side <= 1 else _mean_of_blocks(tile, side)

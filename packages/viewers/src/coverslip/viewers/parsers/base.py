@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import ClassVar
 
 from coverslip.payload import Value
+from coverslip.viewers.wells import row_name
 
 __all__ = ["FilenameParser", "Parsed", "folder_number", "well_name"]
 
@@ -68,11 +69,7 @@ def well_name(row: int, column: int) -> str:
     """
     if row < 1 or column < 1:
         raise ValueError(f"row {row}, column {column}: both are counted from 1")
-    letters = ""
-    while row:
-        row, letter = divmod(row - 1, 26)
-        letters = chr(ord("A") + letter) + letters
-    return f"{letters}{column:02d}"
+    return f"{row_name(row - 1)}{column:02d}"
 
 
 def folder_number(path: PurePath, pattern: re.Pattern[str]) -> int | None:
