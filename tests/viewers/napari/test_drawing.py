@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from coverslip.payload import Display, UnsupportedArray, as_points
 from tests.viewers.napari.conftest import Show, plane
+from tests.viewers.napari.looking import drawn
 
 if TYPE_CHECKING:
     from coverslip.viewers.napari.window import LiveWindow
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.gui
 
 MICROMETRES = Display(scale={"z": 2.0, "y": 0.325, "x": 0.325}, unit="um")
-
-
-def drawn(window: LiveWindow, name: str) -> Any:
-    return window.viewer.layers[name]._slice.image.raw
 
 
 def test_a_layer_looks_as_its_planes_ask(window: LiveWindow, show: Show) -> None:

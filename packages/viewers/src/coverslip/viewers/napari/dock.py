@@ -85,6 +85,7 @@ class ListenDock(QWidget):
         self._clear.clicked.connect(self._listening.clear)
         self._trouble = QLabel()
         self._trouble.setWordWrap(True)
+        self._trouble.setTextFormat(Qt.TextFormat.PlainText)
         self._trouble.setStyleSheet(f"color: {_RED}")
         self._lay_out()
         self._timer = QTimer(self)

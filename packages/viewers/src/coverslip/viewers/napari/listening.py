@@ -49,7 +49,7 @@ class GuestServer(NapariServer):
 
     def __init__(self, live: LiveView, **options: Any) -> None:
         super().__init__(guest=True, **options)
-        self._live = live
+        self.draw_in(live)
 
 
 class Facts(NamedTuple):
@@ -108,12 +108,18 @@ class Listening(QObject):
         def end() -> None:
             guest.end()
 
+        def end_with_window() -> None:
+            # What the application would call at its end holds all planes until then.
+            quitting.disconnect(end)
+            guest.end()
+
         guest = cls(LiveView(viewer, Memory(room_again=wake)))
-        # Whichever comes first. Not its own method: Qt forgets those of what is deleted before.
-        window.destroyed.connect(end)
         application = QApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(end)
+        assert application is not None  # that of the viewer's window
+        quitting = application.aboutToQuit
+        # Whichever comes first. Not its own method: Qt forgets those of what is deleted before.
+        quitting.connect(end)
+        window.destroyed.connect(end_with_window)
         return guest
 
     def show_dock(self) -> None:
@@ -170,6 +176,7 @@ class Listening(QObject):
         """End all, with the window: planes that lie on disk are gone. Idempotent."""
         if not self._own_window:
             self.stop()
+            self.live.close()
             self.live.memory.close()
 
     def wake(self) -> None:

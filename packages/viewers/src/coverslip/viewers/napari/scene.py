@@ -27,6 +27,7 @@ from coverslip.viewers.napari.arrangement import (
 )
 from coverslip.viewers.napari.bar import FOLLOW_KEY, OVERVIEW_KEY, STEP_KEY, LiveBar
 from coverslip.viewers.napari.footing import Footing
+from coverslip.viewers.napari.keys import Keys
 from coverslip.viewers.napari.layers import LiveImage, LiveLabels
 from coverslip.viewers.napari.live import Limits, LiveLayer
 from coverslip.viewers.napari.looks import Looks
@@ -112,9 +113,12 @@ class Scene:
         self.overview = Overview(
             viewer, self._ours, self._sliders, self.bar, tiles, self._go_to_well
         )
-        viewer.bind_key(FOLLOW_KEY, lambda _: self.follow(not self.following), overwrite=True)
-        viewer.bind_key(STEP_KEY, lambda _: self._steps.next(), overwrite=True)
-        viewer.bind_key(OVERVIEW_KEY, lambda _: self.overview.toggle(), overwrite=True)
+        keys = {
+            FOLLOW_KEY: lambda: self.follow(not self.following),
+            STEP_KEY: self._steps.next,
+            OVERVIEW_KEY: self.overview.toggle,
+        }
+        self._keys = Keys(viewer, keys)
         for event in (viewer.dims.events.current_step, viewer.dims.events.ndisplay):
             event.connect(self._hand_over)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -249,6 +253,7 @@ class Scene:
         for event in (self.viewer.dims.events.current_step, self.viewer.dims.events.ndisplay):
             event.disconnect(self._hand_over)
         self._look_after.stop()
+        self._keys.close()
         self.overview.close()
         self._footing.close()
         self._values.close()

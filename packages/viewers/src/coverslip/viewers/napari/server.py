@@ -50,9 +50,8 @@ class NapariViewerServer(NapariServer, StandaloneServer):
         name = self.title or "coverslip"
         title = f"{name} — port {self.connection.endpoint.port}"
         window = LiveWindow(title, self.memory, self.max_layers)
-        window.scene.looks.tell = self.report_failure
         prepare()
-        self._live = window
+        self.draw_in(window)
         Listening(window, self).show_dock()
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,8 @@ class ValueLabels:
         for row, step, values in zip(rows, steps, self._sliders.grid.values, strict=False):
             label = row.findChild(QLabel, _NAME) or _add_label(row)
             index = min(step, len(values) - 1)
-            label.setText(f"<b>{values[index]}</b> &nbsp;{index + 1}/{len(values)}")
+            value = html.escape(str(values[index]))
+            label.setText(f"<b>{value}</b> &nbsp;{index + 1}/{len(values)}")
             longest = max(values, key=lambda value: len(str(value)))
             metrics = label.fontMetrics()
             text = f"{longest}   {len(values)}/{len(values)}"

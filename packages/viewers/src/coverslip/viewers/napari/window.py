@@ -5,6 +5,7 @@ Imports napari and Qt at the top: whoever needs a window imports this module ins
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import napari
@@ -119,6 +120,8 @@ class LiveView:
         if not self._closed:
             self._closed = True
             self.scene.close()
+            with suppress(RuntimeError):  # Qt has deleted it with the window already
+                self.scene.bar.deleteLater()
 
     def _reframe(self) -> None:
         """Bring all that is drawn into view, and keep it there until the user moves the camera."""
@@ -162,7 +165,5 @@ class LiveWindow(LiveView):
         if self._closed:
             return
         super().close()
-        try:
+        with suppress(RuntimeError):  # Qt has deleted the window already
             self.viewer.close()
-        except RuntimeError:  # Qt has deleted the window already
-            return
