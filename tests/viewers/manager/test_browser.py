@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,22 @@ import pytest
 pytest.importorskip("PyQt6")
 
 import tifffile
-from PyQt6.QtCore import QMimeData, Qt
+from PyQt6.QtCore import QItemSelectionModel, QMimeData, Qt
 from PyQt6.QtTest import QAbstractItemModelTester
+from PyQt6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from coverslip.viewers.manager.files import FileTable
 from coverslip.viewers.manager.grid import PlateGrid
-from coverslip.viewers.manager.plate import Plate, PlateFile, read_plate
+from coverslip.viewers.manager.plate import Plate, read_plate
 from coverslip.viewers.manager.table import Column
+from coverslip.viewers.manager.thumbnails import EDGE, Thumbnails
 from coverslip.viewers.manager.window import ManagerWindow
+from coverslip.viewers.plates.contents import Entry
+from coverslip.viewers.plates.stored import StoredImage
 from tests.viewers.headless import HeadlessServer, serving
 from tests.viewers.manager.looking import SOON, message, until
+from tests.viewers.plates import ngff
 
 pytestmark = pytest.mark.gui
 
@@ -39,6 +45,14 @@ def folder(tmp_path: Path) -> Path:
                 pixels = np.full((8, 8), site * 10 + channel, np.uint16)
                 tifffile.imwrite(folder / f"scan_{well}_s{site}_w{channel}.tif", pixels)
     return folder
+
+
+@pytest.fixture
+def thumbnails(application: object) -> Iterator[Thumbnails]:
+    """Pictures for a table of its own."""
+    thumbnails = Thumbnails()
+    yield thumbnails
+    thumbnails.close(SOON / 1000)
 
 
 def shown(server: HeadlessServer) -> int:
@@ -69,14 +83,19 @@ def test_wells_that_have_no_file_are_not_chosen(application: object, folder: Pat
     del tester
 
 
-def test_a_hundred_thousand_files_are_chosen_and_sorted(application: object) -> None:
+def a_large_plate() -> Plate:
+    """A hundred thousand files, none of which is there."""
     files = tuple(
-        PlateFile(Path(f"/p/{well}_{site}.tif"), {"well": f"A{well}", "site": site})
+        Entry(Path(f"/p/{well}_{site}.tif"), {"well": f"A{well}", "site": site}, lambda: iter(()))
         for well in range(100)
         for site in range(1000)
     )
-    table = FileTable()
-    table.show(Plate(Path("/p"), "pattern", files, ("well", "site"), 0, 0))
+    return Plate(Path("/p"), "pattern", files, ("well", "site"))
+
+
+def test_a_hundred_thousand_files_are_chosen_and_sorted(thumbnails: Thumbnails) -> None:
+    table = FileTable(thumbnails)
+    table.show(a_large_plate())
     assert table.rowCount() == 100_000
     table.sort(1, Qt.SortOrder.DescendingOrder)
     assert table.index(0, 1).data() == "999"
@@ -140,8 +159,8 @@ def test_a_folder_of_nothing_is_told(window: ManagerWindow, tmp_path: Path, qtbo
     assert window.browser.open.isEnabled()
 
 
-def test_files_are_dragged_as_files(application: object, folder: Path) -> None:
-    table = FileTable()
+def test_files_are_dragged_as_files(thumbnails: Thumbnails, folder: Path) -> None:
+    table = FileTable(thumbnails)
     table.show(read_plate(folder))
     data = table.mimeData([table.index(0, 0), table.index(0, 1), table.index(2, 0)])
     assert isinstance(data, QMimeData)
@@ -149,3 +168,122 @@ def test_files_are_dragged_as_files(application: object, folder: Path) -> None:
         "scan_A01_s1_w1.tif",
         "scan_A01_s2_w1.tif",
     ]
+
+
+def test_what_is_selected_stays_selected_wherever_a_sort_puts_it(
+    window: ManagerWindow, folder: Path, qtbot: QtBot
+) -> None:
+    browser = window.browser
+    browser.open_folder(folder)
+    until(qtbot, lambda: browser.files.rowCount() == 12)
+    chosen = browser.files.at([1, 5])
+    selection = browser.rows.selectionModel()
+    assert selection is not None
+    for row in (1, 5):
+        flags = QItemSelectionModel.SelectionFlag
+        selection.select(browser.files.index(row, 0), flags.Select | flags.Rows)
+    browser.files.sort(0, Qt.SortOrder.DescendingOrder)
+    assert {file.path for file in browser.chosen()} == {file.path for file in chosen}
+    assert browser.files.at([1]) != [chosen[0]]
+
+
+def test_pictures_are_read_of_the_files_in_view_and_of_no_others(
+    window: ManagerWindow, folder: Path, qtbot: QtBot
+) -> None:
+    (real,) = read_plate(folder, "scan_{well}_s{site:d}_w{channel:d}.tif").files[:1]
+    read: list[int] = []
+
+    def of(number: int) -> Entry:
+        def images() -> Iterator[StoredImage]:
+            read.append(number)
+            return real.images()
+
+        return Entry(Path(f"/p/{number}.tif"), {"number": number}, images)
+
+    plate = Plate(Path("/p"), "pattern", tuple(map(of, range(100_000))), ("number",))
+    browser = window.browser
+    browser._show(plate)
+    picture = Qt.ItemDataRole.DecorationRole
+    until(qtbot, lambda: browser.files.index(0, 0).data(picture) is not None)
+    until(qtbot, lambda: not browser.picture.pixmap().isNull())
+    assert browser.picture.pixmap().width() == EDGE // 8 * 8, "8 pixels, enlarged"
+    browser.rows.scrollToBottom()
+    until(qtbot, lambda: 99_999 in read)
+    assert len(read) < 200
+    assert max(read[:-100] or [0]) < 200, "what lies between was not looked at"
+
+
+def test_a_file_that_is_no_picture_has_none_and_is_read_once(
+    thumbnails: Thumbnails, tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "x_A01_s1_w1.tif").write_bytes(b"no picture at all")
+    (file,) = read_plate(tmp_path).files
+    with qtbot.waitSignal(thumbnails.came, timeout=SOON):
+        assert thumbnails.icon(file) is None
+    icon = thumbnails.icon(file)
+    assert icon is not None
+    assert icon.isNull()
+
+
+def test_names_that_no_parser_knows_are_read_by_a_pattern(
+    window: ManagerWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    for number in (1, 2):
+        tifffile.imwrite(tmp_path / f"embryo {number} day 3.tif", np.eye(8, dtype=np.uint8))
+    browser = window.browser
+    with qtbot.waitSignal(browser.failed, timeout=SOON) as told:
+        browser.open_folder(tmp_path)
+    assert told.args is not None
+    assert "pattern" in str(told.args[1])
+    window.findChild(QMessageBox).close()
+    browser.pattern.setText("embryo {embryo:d} day {day:d}.tif")
+    qtbot.keyClick(browser.pattern, Qt.Key.Key_Return)
+    until(qtbot, lambda: browser.files.rowCount() == 2)
+    assert browser.files.index(1, 0).data() == "2"
+
+
+@pytest.mark.usefixtures("zarr_threads")
+def test_an_ome_zarr_is_a_plate(window: ManagerWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    stack = np.arange(2 * 3 * 40 * 50, dtype=np.uint16).reshape(2, 3, 40, 50)
+    fields = {("A", "1"): [stack], ("B", "2"): [stack]}
+    ngff.write_plate(tmp_path / "plate.zarr", fields, "czyx", "0.5", channels=("DAPI", "GFP"))
+    with serving() as server:
+        until(qtbot, lambda: window.table.rowCount() == 1)
+        window.browser.open_folder(tmp_path / "plate.zarr")
+        until(qtbot, lambda: window.browser.files.rowCount() == 12)
+        assert window.browser.grid.index(1, 1).data() == "6"
+        window.browser.choose_wells("B2")
+        window.browser.send_chosen()
+        until(qtbot, lambda: shown(server) == 6)
+        planes = [plane for layer in server.snapshot() for plane in layer.planes]
+        assert {place["well"] for place, _ in planes} == {"B2"}
+
+
+def test_what_one_name_says_depends_on_the_plate_and_not_on_what_is_sent_of_it(
+    window: ManagerWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Two actions take the same channel: the one does not take the other's place."""
+    for action in (1, 2):
+        name = f"p_A01_T0001F001L01A0{action}Z01C01.tif"
+        tifffile.imwrite(tmp_path / name, np.full((8, 8), action, np.uint16))
+    with serving() as server:
+        until(qtbot, lambda: window.table.rowCount() == 1)
+        window.browser.open_folder(tmp_path)
+        until(qtbot, lambda: window.browser.files.rowCount() == 2)
+        for row in (0, 1):  # one at a time: by the button, and by the mouse
+            (file,) = window.browser.files.at([row])
+            window.table.files_dropped.emit(window.table.state(0), [file.path])
+            until(qtbot, lambda: shown(server) == row + 1)  # noqa: B023 - called in this turn
+        planes = [plane for layer in server.snapshot() for plane in layer.planes]
+        assert sorted(int(place["action"]) for place, _ in planes) == [1, 2]
+
+
+def test_dropped_files_whose_names_say_nothing_are_told(
+    window: ManagerWindow, folder: Path, qtbot: QtBot
+) -> None:
+    (folder / "what is this.tif").write_bytes(b"")
+    with serving() as server:
+        until(qtbot, lambda: window.table.rowCount() == 1)
+        window.table.files_dropped.emit(window.table.state(0), [folder])
+        until(qtbot, lambda: shown(server) == 12)
+        until(qtbot, lambda: "what is this.tif: its name does not say" in message(window))

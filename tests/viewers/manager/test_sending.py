@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,13 +18,16 @@ import tifffile
 from pytestqt.qtbot import QtBot
 
 from coverslip.transport import Delivery, Endpoint, Pong, RequestTimeout, ping
-from coverslip.viewers import settle
+from coverslip.viewers import ViewerGone, settle
 from coverslip.viewers.manager import sending
+from coverslip.viewers.manager.plate import read_plate
 from coverslip.viewers.manager.sending import Sender, describe
-from coverslip.viewers.plates.contents import Contents, collect
+from coverslip.viewers.plates.contents import Entry
+from coverslip.viewers.plates.stored import StoredImage
 from coverslip.viewers.roster import Roster, ViewerState
 from tests.viewers.headless import HeadlessVisualizer, serving
 from tests.viewers.manager.looking import SOON, until
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.gui
 
@@ -31,12 +35,14 @@ SITES = 8
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> list[Path]:
+def files(tmp_path: Path) -> tuple[Entry, ...]:
     """Some files of one well."""
-    paths = [tmp_path / f"scan_A01_s{site}_w1.tif" for site in range(1, SITES + 1)]
-    for number, path in enumerate(paths):
-        tifffile.imwrite(path, np.full((8, 8), number, np.uint16))
-    return paths
+    folder = tmp_path / "plate"
+    folder.mkdir()
+    for site in range(1, SITES + 1):
+        name = f"scan_A01_s{site}_w1.tif"
+        tifffile.imwrite(folder / name, np.full((8, 8), site, np.uint16))
+    return read_plate(folder).files
 
 
 @pytest.fixture
@@ -55,23 +61,20 @@ def the_viewer() -> ViewerState:
 
 def test_a_fault_of_ours_is_told_and_what_is_sent_later_is_shown(
     sender: Sender,
-    files: list[Path],
+    files: tuple[Entry, ...],
     qtbot: QtBot,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def faulty(paths: Sequence[Path], parser: str, pattern: str | None) -> Contents:
+    def faulty() -> Iterator[StoredImage]:
         raise ZeroDivisionError("a fault of ours")
 
     with serving():
         state = the_viewer()
-        monkeypatch.setattr(sending, "collect", faulty)
         with qtbot.waitSignal(sender.failed, timeout=SOON) as told:
-            sender.send(state, files[:1])
+            sender.send(state, [Entry(Path("x.tif"), {}, faulty)])
         assert told.args is not None
         assert isinstance(told.args[1], ZeroDivisionError)
         assert any(record.exc_info for record in caplog.records)
-        monkeypatch.setattr(sending, "collect", collect)
         with qtbot.waitSignal(sender.settled, timeout=SOON) as settled:
             sender.send(state, files)
         assert settled.args is not None
@@ -79,7 +82,7 @@ def test_a_fault_of_ours_is_told_and_what_is_sent_later_is_shown(
 
 
 def test_a_viewer_that_does_not_answer_while_it_starts_is_waited_for(
-    sender: Sender, files: list[Path], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    sender: Sender, files: tuple[Entry, ...], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silences: list[RequestTimeout] = []
 
@@ -108,7 +111,7 @@ def test_a_viewer_that_does_not_answer_while_it_starts_is_waited_for(
 
 
 def test_a_slow_viewer_is_waited_for_as_long_as_it_gets_on(
-    sender: Sender, files: list[Path], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    sender: Sender, files: tuple[Entry, ...], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settle, "STANDSTILL", 2.5)
     with serving(slow=0.5):  # all of them take longer than a standstill may
@@ -116,6 +119,38 @@ def test_a_slow_viewer_is_waited_for_as_long_as_it_gets_on(
             sender.send(the_viewer(), files)
         assert settled.args is not None
         assert settled.args[1].shown == SITES
+
+
+def test_a_viewer_that_has_ended_is_sent_nothing_more(
+    sender: Sender, files: tuple[Entry, ...], qtbot: QtBot
+) -> None:
+    visualizer = HeadlessVisualizer(persistent=False)
+    visualizer.start_viewer()
+    read: list[Entry] = []
+    slow_disk = threading.Event()
+
+    def until_shown(planes: int) -> None:
+        with closing(Roster()) as roster:
+            eventually(lambda: roster.look()[0].shown == planes, "the first file is shown")
+
+    def after(file: Entry) -> Entry:
+        def images() -> Iterator[StoredImage]:
+            read.append(file)
+            if len(read) == 2:
+                until_shown(1)
+                visualizer.stop_viewer()
+            if len(read) > 2:
+                slow_disk.wait(0.02)
+            return file.images()
+
+        return Entry(file.path, file.components, images)
+
+    with qtbot.waitSignal(sender.failed, timeout=SOON) as told:
+        sender.send(the_viewer(), [after(file) for file in files * 100])
+    assert told.args is not None
+    assert isinstance(told.args[1], ViewerGone)
+    assert "files not sent: " in str(told.args[1])
+    assert len(read) < 100 * SITES
 
 
 def test_one_file_is_not_many() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ pytest.importorskip("PyQt6")
 
 from PyQt6 import sip
 from PyQt6.QtCore import QItemSelectionModel, QMimeData, QModelIndex, QSettings, Qt, QUrl
-from PyQt6.QtGui import QAction
+from PyQt6.QtGui import QAction, QColor, QIcon, QTextDocument
 from PyQt6.QtTest import QAbstractItemModelTester
 from PyQt6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
@@ -42,6 +42,18 @@ def server(runtime_folder: Path) -> Iterator[HeadlessServer]:
     """A viewer of this user's."""
     with serving(title="plate 3") as server:
         yield server
+
+
+@pytest.fixture
+def process(
+    window: ManagerWindow, runtime_folder: Path, qtbot: QtBot
+) -> Iterator[HeadlessVisualizer]:
+    """A viewer in a process of its own, which the window shows."""
+    visualizer = HeadlessVisualizer(persistent=False)
+    visualizer.start_viewer()
+    until(qtbot, lambda: window.table.rowCount() == 1)
+    yield visualizer
+    visualizer.stop_viewer()
 
 
 def text(window: ManagerWindow, row: int, column: Column) -> str:
@@ -76,7 +88,10 @@ def test_a_viewer_is_a_row_with_its_counts(
         view.show(PLANE, z_index=z)
     assert view.flush().shown == 3
     until(qtbot, lambda: window.table.rowCount() == 1 and text(window, 0, Column.SHOWN) == "3")
-    assert text(window, 0, Column.STATE) == "● ready"
+    assert text(window, 0, Column.STATE) == "ready"
+    dot = window.table.index(0, Column.STATE).data(Qt.ItemDataRole.DecorationRole)
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+        assert dot.pixmap(16, mode).toImage().pixelColor(8, 8) == QColor("#2e9d50"), mode
     assert text(window, 0, Column.TITLE) == "plate 3"
     spoken = window.table.index(0, Column.SHOWN).data(Qt.ItemDataRole.AccessibleTextRole)
     assert spoken == "Shown: 3"
@@ -90,37 +105,66 @@ def test_an_empty_window_says_how_to_begin_and_offers_only_that(window: ManagerW
 
 
 def test_quit_asks_first_and_the_row_goes_with_the_viewer(
-    window: ManagerWindow, runtime_folder: Path, qtbot: QtBot
+    window: ManagerWindow, process: HeadlessVisualizer, qtbot: QtBot
 ) -> None:
-    visualizer = HeadlessVisualizer(persistent=False)
-    visualizer.start_viewer()
-    until(qtbot, lambda: window.table.rowCount() == 1)
     select(window, 0)
     window.quit_selected()
     assert "Quit" in answer(qtbot, window, QMessageBox.StandardButton.Cancel)
-    assert visualizer.is_running
+    assert process.is_running
     window.quit_selected()
     answer(qtbot, window, QMessageBox.StandardButton.Yes)
     until(qtbot, lambda: window.table.rowCount() == 0)
     until(qtbot, lambda: "has ended: it was ready" in message(window))
-    visualizer.stop_viewer()
 
 
 def test_one_that_does_not_end_may_be_killed(
-    window: ManagerWindow, runtime_folder: Path, qtbot: QtBot
+    window: ManagerWindow, process: HeadlessVisualizer, qtbot: QtBot
 ) -> None:
-    visualizer = HeadlessVisualizer(persistent=False)
-    visualizer.start_viewer()
-    pid = visualizer.connection.pid
+    pid = process.connection.pid
     os.kill(pid, signal.SIGSTOP)
-    until(
-        qtbot,
-        lambda: window.table.rowCount() == 1 and "not answering" in text(window, 0, Column.STATE),
-    )
+    until(qtbot, lambda: "not answering" in text(window, 0, Column.STATE))
     window.quit(window.table.state(0))
     assert f"Kill process {pid}?" in answer(qtbot, window, QMessageBox.StandardButton.Yes)
     until(qtbot, lambda: window.table.rowCount() == 0)
-    visualizer.stop_viewer()
+
+
+def test_a_remote_one_that_does_not_answer_is_taken_off_the_list(
+    window: ManagerWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    visualizer = HeadlessVisualizer(persistent=False)
+    with monkeypatch.context() as there:
+        there.setenv("COVERSLIP_RUNTIME_DIR", str(elsewhere))
+        visualizer.start_viewer()
+        connection = visualizer.connection
+    os.kill(connection.pid, signal.SIGSTOP)
+    try:
+        window.add_remote(connection.endpoint.to_url())
+        until(
+            qtbot,
+            lambda: (
+                [state.connection for state in window.table.states()] == [None]
+                and "not answering" in text(window, 0, Column.STATE)
+            ),
+        )
+        window.quit(window.table.state(0))
+        asked = answer(qtbot, window, QMessageBox.StandardButton.Yes)
+        assert "Take it off the list?" in asked
+        until(qtbot, lambda: window.table.rowCount() == 0)
+    finally:
+        os.kill(connection.pid, signal.SIGCONT)
+        stop(connection)
+
+
+def test_a_guest_that_does_not_end_is_never_offered_to_be_killed(
+    window: ManagerWindow, qtbot: QtBot, free_port: Callable[[], int]
+) -> None:
+    with HeadlessServer(port=free_port(), guest=True) as deaf:
+        deaf.bind()
+        until(qtbot, lambda: window.table.rowCount() == 1)
+        window.quit(window.table.state(0))
+        assert "is still there" in answer(qtbot, window, QMessageBox.StandardButton.Ok)
 
 
 def test_a_screenshot_is_written_and_one_that_cannot_be_is_told(
@@ -166,6 +210,18 @@ def test_the_memory_asked_for_is_the_viewers_and_shown_beside_what_it_holds(
     until(qtbot, lambda: "headless is ready" in message(window))
     for connection in list_connections():
         stop(connection)
+
+
+def test_what_is_launched_is_napari_unless_another_is_chosen(
+    window: ManagerWindow, qtbot: QtBot
+) -> None:
+    dialog = LaunchDialog(["fiji", "napari"], window)
+    qtbot.addWidget(dialog)
+    dialog.open()
+    qtbot.keyClicks(dialog.title, "plate 3")
+    with qtbot.waitSignal(dialog.accepted, timeout=SOON):
+        qtbot.keyClick(dialog.title, Qt.Key.Key_Return)
+    assert dialog.wanted() == ("napari", "plate 3", None, True, None)
 
 
 def test_a_launch_under_way_does_not_hold_the_window_open(
@@ -238,6 +294,15 @@ def test_a_hundred_viewers_change_only_where_something_changed(
     del tester
 
 
+def test_an_error_that_looks_like_markup_is_read_whole(application: object) -> None:
+    table = ViewerTable()
+    table.update([make_state(1, last_error="no place for <class 'dict'>\nhere")])
+    said = table.index(0, Column.ERROR).data(Qt.ItemDataRole.ToolTipRole)
+    document = QTextDocument()
+    document.setHtml(said)
+    assert document.toPlainText() == "no place for <class 'dict'>\nhere"
+
+
 def test_files_dropped_on_a_row_go_to_that_viewer(application: object) -> None:
     table = ViewerTable()
     table.update([make_state(1), make_state(2)])
@@ -281,11 +346,8 @@ def test_a_line_that_is_longer_than_is_read_at_once_does_not_end_a_log(
 
 
 def test_a_closed_log_is_freed_and_opens_anew(
-    window: ManagerWindow, runtime_folder: Path, qtbot: QtBot
+    window: ManagerWindow, process: HeadlessVisualizer, qtbot: QtBot
 ) -> None:
-    visualizer = HeadlessVisualizer(persistent=False)
-    visualizer.start_viewer()
-    until(qtbot, lambda: window.table.rowCount() == 1)
     select(window, 0)
     for _ in range(2):
         window.open_logs()
@@ -294,4 +356,3 @@ def test_a_closed_log_is_freed_and_opens_anew(
         log.close()
         until(qtbot, lambda: not window._logs)
         assert sip.isdeleted(log)
-    visualizer.stop_viewer()

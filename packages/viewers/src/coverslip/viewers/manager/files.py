@@ -1,18 +1,22 @@
-"""A plate's files as a table, a column for each component; made for a hundred thousand rows."""
+"""A plate's files as a table: a picture, a column for each component; for 100,000 rows."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, Qt, QUrl
 
 from coverslip.payload import natural_key
-from coverslip.viewers.manager.plate import Plate, PlateFile
+from coverslip.viewers.manager.boxes import as_it_stands
+from coverslip.viewers.manager.plate import Plate
+from coverslip.viewers.manager.thumbnails import Thumbnails
+from coverslip.viewers.plates.contents import Entry
 from coverslip.viewers.wells import WELL
 
 __all__ = ["FileTable"]
+
+_PICTURE = Qt.ItemDataRole.DecorationRole
 
 
 class FileTable(QAbstractTableModel):
@@ -20,18 +24,29 @@ class FileTable(QAbstractTableModel):
 
     A view asks for the rows that it shows and no others, so what costs here is to choose and to
     sort, a tenth of a second for a hundred thousand files.
+
+    Parameters
+    ----------
+    thumbnails : Thumbnails
+        Has their pictures.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, thumbnails: Thumbnails) -> None:
         super().__init__()
+        self._thumbnails = thumbnails
+        self._thumbnails.came.connect(self._on_picture)
         self._plate: Plate | None = None
-        self._rows: list[PlateFile] = []
+        self._rows: list[Entry] = []
+        self._row_of: dict[Entry, int] | None = None
+        """Where each file stands; None until it is asked for again."""
         self._names: tuple[str, ...] = ()
         self._sorted: tuple[int, bool] | None = None
 
     def show(self, plate: Plate | None) -> None:
         """Take over a plate's files, all of them."""
         self.beginResetModel()
+        self._thumbnails.forget()
+        self._row_of = None
         self._plate = plate
         self._rows = [] if plate is None else list(plate.files)
         self._names = () if plate is None else plate.names
@@ -44,6 +59,7 @@ class FileTable(QAbstractTableModel):
             return
         chosen = set(wells)
         self.beginResetModel()
+        self._row_of = None
         self._rows = [
             file
             for file in self._plate.files
@@ -53,9 +69,20 @@ class FileTable(QAbstractTableModel):
             self._sort(*self._sorted)
         self.endResetModel()
 
-    def paths(self, rows: Iterable[int]) -> list[Path]:
+    def at(self, rows: Iterable[int]) -> list[Entry]:
         """Return the files of some rows."""
-        return [self._rows[row].path for row in rows]
+        return [self._rows[row] for row in rows]
+
+    def _place(self, file: Entry) -> int:
+        """Return a file's row; -1 if it is not among those that are shown."""
+        if self._row_of is None:
+            self._row_of = {each: row for row, each in enumerate(self._rows)}
+        return self._row_of.get(file, -1)
+
+    def _on_picture(self, file: Entry) -> None:
+        row = self._place(file)
+        if row >= 0:
+            self.dataChanged.emit(self.index(row, 0), self.index(row, 0), [_PICTURE])
 
     # ---- Qt's questions ---------------------------------------------------------------
 
@@ -78,24 +105,41 @@ class FileTable(QAbstractTableModel):
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what a cell says."""
         file = self._rows[index.row()]
+        if role == _PICTURE and index.column() == 0:
+            return self._thumbnails.icon(file)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return str(file.path)
+            return as_it_stands(str(file.path))
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         if index.column() == len(self._names):
-            return file.path.name
+            return self._name(file)
         return str(file.components.get(self._names[index.column()], ""))
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column, A2 before A10."""
         self._sorted = (column, order is Qt.SortOrder.DescendingOrder)
         self.layoutAboutToBeChanged.emit()
+        # What is selected stays selected, wherever it goes.
+        before = self.persistentIndexList()
+        files = self.at(index.row() for index in before)
         self._sort(*self._sorted)
+        places = zip(files, before, strict=True)
+        after = [self.index(self._place(file), index.column()) for file, index in places]
+        self.changePersistentIndexList(before, after)
         self.layoutChanged.emit()
 
+    def _name(self, file: Entry) -> str:
+        """Return a file's name; of an OME-Zarr's planes, where their image lies in its folder."""
+        if file.path.suffix or self._plate is None:
+            return file.path.name
+        folder = self._plate.folder.resolve()
+        within = file.path.is_relative_to(folder)
+        return str(file.path.relative_to(folder)) if within else file.path.name
+
     def _sort(self, column: int, descending: bool) -> None:
+        self._row_of = None
         if column == len(self._names):
-            self._rows.sort(key=lambda file: natural_key(file.path.name), reverse=descending)
+            self._rows.sort(key=lambda file: natural_key(self._name(file)), reverse=descending)
         elif 0 <= column < len(self._names):
             name = self._names[column]
             self._rows.sort(
@@ -116,5 +160,5 @@ class FileTable(QAbstractTableModel):
         """Return the files of some cells."""
         rows = dict.fromkeys(index.row() for index in indexes)
         data = QMimeData()
-        data.setUrls([QUrl.fromLocalFile(str(path.absolute())) for path in self.paths(rows)])
+        data.setUrls([QUrl.fromLocalFile(str(file.path.absolute())) for file in self.at(rows)])
         return data

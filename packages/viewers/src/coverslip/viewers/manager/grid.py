@@ -8,7 +8,7 @@ from PyQt6.QtCore import QAbstractTableModel, QModelIndex, Qt
 from PyQt6.QtGui import QBrush, QColor
 
 from coverslip.viewers.manager.plate import Plate
-from coverslip.viewers.wells import well_place
+from coverslip.viewers.wells import row_name, well_place
 from coverslip.viewers.words import plural
 
 __all__ = ["PlateGrid"]
@@ -63,10 +63,7 @@ class PlateGrid(QAbstractTableModel):
         """Return a row's letters or a column's number."""
         if role != Qt.ItemDataRole.DisplayRole:
             return None
-        if orientation is Qt.Orientation.Horizontal:
-            return str(section + 1)
-        first, second = divmod(section, 26)
-        return (chr(ord("A") + first - 1) if first else "") + chr(ord("A") + second)
+        return str(section + 1) if orientation is Qt.Orientation.Horizontal else row_name(section)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what a cell says, and how."""

@@ -26,9 +26,6 @@ class Jobs(QObject):
     does not keep the process of a closed window.
     """
 
-    busy_changed = pyqtSignal(int)
-    """How many calls are under way."""
-
     _ended = pyqtSignal(object)
 
     def __init__(self) -> None:
@@ -36,7 +33,6 @@ class Jobs(QObject):
         super().__init__()
         self._room = threading.Semaphore(_AT_ONCE)
         self._threads: list[threading.Thread] = []
-        self._under_way = 0
         self._closed = threading.Event()
         self._ended.connect(self._finish)
 
@@ -63,8 +59,6 @@ class Jobs(QObject):
                 else:
                     self._report(partial(done, result))
 
-        self._under_way += 1
-        self.busy_changed.emit(self._under_way)
         thread = threading.Thread(target=work, name="coverslip-job", daemon=True)
         self._threads = [each for each in self._threads if each.is_alive()] + [thread]
         thread.start()
@@ -74,8 +68,6 @@ class Jobs(QObject):
             self._ended.emit(callback)
 
     def _finish(self, callback: Callable[[], object]) -> None:
-        self._under_way -= 1
-        self.busy_changed.emit(self._under_way)
         if not self._closed.is_set():
             callback()
 

@@ -44,6 +44,8 @@ class LaunchDialog(QDialog):
         self.setWindowTitle("Launch a viewer")
         self.kind = QComboBox()
         self.kind.addItems(kinds)
+        # Of the kinds, by their names: not ``fiji`` for being the first.
+        self.kind.setCurrentText("napari")
         self.title = QLineEdit()
         self.title.setPlaceholderText("coverslip")
         self.port = QSpinBox()
@@ -57,7 +59,6 @@ class LaunchDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         launch = buttons.addButton("Launch", QDialogButtonBox.ButtonRole.AcceptRole)
         assert launch is not None
-        launch.setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         form = QFormLayout(self)
@@ -67,6 +68,7 @@ class LaunchDialog(QDialog):
         form.addRow("&Memory", self.memory)
         form.addRow("", self.persistent)
         form.addRow(buttons)
+        launch.setDefault(True)  # of the dialog, which it stands in by now
 
     def wanted(self) -> Wanted:
         """Return what was chosen."""

@@ -66,9 +66,14 @@ class LogView(QPlainTextEdit):
         self._read += whole
         bar = self.verticalScrollBar()
         at_end = bar is None or bar.value() >= bar.maximum()
+        across = self.horizontalScrollBar()
+        left = 0 if across is None else across.value()
         self.appendPlainText(added[:whole].removesuffix(b"\n").decode(errors="replace"))
         if at_end and bar is not None:
             bar.setValue(bar.maximum())
+        if across is not None:
+            # Qt goes to the end of a line that is appended; what a line begins with is its time.
+            across.setValue(left)
 
     def _size(self) -> int:
         try:

@@ -1,24 +1,15 @@
-"""A folder of files as a plate: which file is of which well."""
+"""A folder as a plate: which file is of which well, and what could not be made out."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from coverslip.payload import Value
-from coverslip.viewers.parsers import list_planes
+from coverslip.viewers.plates.contents import Entry, collect
 from coverslip.viewers.wells import WELL
 
-__all__ = ["Plate", "PlateFile", "read_plate"]
-
-
-@dataclass(frozen=True)
-class PlateFile:
-    """One file and what its name says it is of."""
-
-    path: Path
-    components: dict[str, Value]
+__all__ = ["Plate", "read_plate"]
 
 
 @dataclass(frozen=True)
@@ -30,21 +21,24 @@ class Plate:
     folder : Path
         Where it was found.
     parser : str
-        What read the names.
-    files : tuple of PlateFile
+        What read the names, or ``ome-zarr``.
+    files : tuple of Entry
         In natural order.
     names : tuple of str
         The components there are, in the order of their first mention.
     unknown, left_out : int
         Files whose names say nothing, and files that are known to be no planes.
+    problems : dict of str to str
+        Images of an OME-Zarr that cannot be opened, each with the reason.
     """
 
     folder: Path
     parser: str
-    files: tuple[PlateFile, ...]
+    files: tuple[Entry, ...]
     names: tuple[str, ...]
-    unknown: int
-    left_out: int
+    unknown: int = 0
+    left_out: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
 
     @property
     def wells(self) -> Counter[str]:
@@ -53,22 +47,30 @@ class Plate:
 
 
 def read_plate(folder: Path, pattern: str | None = None) -> Plate:
-    """Read the names of a folder's files; opens none.
+    """Read the names of a folder's files, or an OME-Zarr's metadata; no pixels.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    pattern : str, optional
+        The names as a format string, where no parser knows them.
 
     Raises
     ------
     FileNotFoundError, coverslip.viewers.ViewerError
         There is nothing, or no parser can read its names; the message says what was tried.
     """
-    listing = list_planes([folder], pattern=pattern)
+    contents = collect([folder], "auto", pattern)
     names: dict[str, None] = {}
-    for parsed in listing.planes:
-        names.update(dict.fromkeys(parsed.components))
+    for file in contents.entries:
+        names.update(dict.fromkeys(file.components))
     return Plate(
         folder=folder,
-        parser=listing.parser,
-        files=tuple(PlateFile(parsed.path, parsed.components) for parsed in listing.planes),
+        parser=contents.listing.parser,
+        files=contents.entries,
         names=tuple(names),
-        unknown=len(listing.unknown),
-        left_out=listing.left_out,
+        unknown=len(contents.listing.unknown),
+        left_out=contents.listing.left_out,
+        problems=contents.problems,
     )

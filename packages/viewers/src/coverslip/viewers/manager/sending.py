@@ -6,19 +6,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from coverslip.transport import Delivery, RequestTimeout, TransportError, ping
 from coverslip.viewers.errors import UnreadableImage, ViewerError, ViewerGone
-from coverslip.viewers.plates.contents import collect
+from coverslip.viewers.plates.contents import Entry
 from coverslip.viewers.plates.sending import send_image
 from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.roster import ViewerState
 from coverslip.viewers.settle import settle
+from coverslip.viewers.standing import LaneState
 from coverslip.viewers.view import View
 from coverslip.viewers.words import plural
 
@@ -33,17 +33,12 @@ _PING = 1.0
 _LOOK_AGAIN = 0.2
 
 
-class _File(NamedTuple):
-    path: Path
-    parser: str
-
-
 class _Queue:
     """What waits for one viewer."""
 
     def __init__(self, state: ViewerState) -> None:
         self.state = state
-        self.files: deque[_File] = deque()
+        self.files: deque[Entry] = deque()
         self.problems: dict[str, str] = {}
 
 
@@ -57,7 +52,7 @@ class Sender(QObject):
     """A `ViewerState`, the `Delivery` of what was sent, and why files were not: dict by path."""
 
     failed = pyqtSignal(object, object)
-    """A `ViewerState`, and the error that kept everything from it."""
+    """A `ViewerState`, and the error that kept files from it: all, or those that waited still."""
 
     def __init__(self) -> None:
         # Without a parent: its threads hold it, and may emit when the window is gone.
@@ -67,14 +62,30 @@ class Sender(QObject):
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
 
-    def send(self, state: ViewerState, paths: Sequence[Path], parser: str = "auto") -> None:
-        """Queue files, or folders of them, for a viewer, be it still starting."""
+    def send(
+        self,
+        state: ViewerState,
+        files: Sequence[Entry],
+        problems: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Queue files for a viewer, be it still starting.
+
+        Parameters
+        ----------
+        state : ViewerState
+            The viewer.
+        files : sequence of Entry
+            What to send, in that order.
+        problems : mapping of str to str
+            What is known already not to be sent, by path: told with the rest.
+        """
         with self._lock:
             queue = self._queues.get(state.key)
             begun = queue is not None
             if queue is None:
                 queue = self._queues[state.key] = _Queue(state)
-            queue.files.extend(_File(path, parser) for path in paths)
+            queue.files.extend(files)
+            queue.problems.update(problems)
             waiting = len(queue.files)
         self.waiting_changed.emit(state.key, waiting)
         if not begun:
@@ -146,6 +157,19 @@ class Sender(QObject):
                 raise ViewerGone(f"the viewer on port {state.port} did not start in {START:g} s")
             self._closing.wait(_LOOK_AGAIN)
 
+    def _await_return(self, queue: _Queue, view: View) -> None:
+        """Wait for a viewer that has fallen silent: what was sent meanwhile would be dropped."""
+        deadline = time.monotonic() + START
+        left = plural(len(queue.files), "file")
+        while LaneState.ABSENT.value in view.statistics().state and not self._closing.is_set():
+            try:
+                self._await(queue.state)
+            except (TransportError, ViewerGone) as error:
+                raise ViewerGone(f"{left} not sent: {error}") from error
+            if time.monotonic() >= deadline:
+                raise ViewerGone(f"{left} not sent: it was not reached again within {START:g} s")
+            self._closing.wait(_LOOK_AGAIN)
+
     def _send_all(self, queue: _Queue, view: View) -> None:
         while not self._closing.is_set():
             with self._lock:
@@ -154,27 +178,21 @@ class Sender(QObject):
                     del self._queues[queue.state.key]
                     return
                 file = queue.files[0]
+            self._await_return(queue, view)
             self._send_one(queue, view, file)
             with self._lock:
                 queue.files.popleft()
                 waiting = len(queue.files)
             self.waiting_changed.emit(queue.state.key, waiting)
 
-    def _send_one(self, queue: _Queue, view: View, file: _File) -> None:
+    def _send_one(self, queue: _Queue, view: View, file: Entry) -> None:
         try:
-            contents = collect([file.path], file.parser, None)
-        except (ViewerError, OSError) as error:
+            for image in file.images():
+                if self._closing.is_set():
+                    return
+                send_image(view, image)
+        except UnreadableImage as error:
             queue.problems[str(file.path)] = str(error)
-            return
-        queue.problems.update(contents.problems)
-        for entry in contents.entries:
-            try:
-                for image in entry.images():
-                    if self._closing.is_set():
-                        return
-                    send_image(view, image)
-            except UnreadableImage as error:
-                queue.problems[str(entry.path)] = str(error)
 
     def _end(self, queue: _Queue) -> None:
         """Take the queue out, unless all of it was sent and another has its place by now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from PyQt6.QtCore import (
     Qt,
     pyqtSignal,
 )
-from PyQt6.QtGui import QBrush, QColor, QPainter, QPainterPath, QPen
+from PyQt6.QtGui import QBrush, QColor, QIcon, QPainter, QPainterPath, QPen, QPixmap
 from PyQt6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from coverslip.viewers.manager.boxes import as_it_stands
 from coverslip.viewers.roster import HISTORY, Health, ViewerState
 from coverslip.viewers.words import (
     format_count,
@@ -40,6 +42,9 @@ _COLORS = {
     Health.SILENT: "#d0342c",
 }
 """Readable on a light and on a dark background; the word stands beside the colour."""
+
+_DOT = 16
+"""Pixels."""
 
 
 class Column(enum.IntEnum):
@@ -64,7 +69,7 @@ _HEADINGS = {
     Column.TITLE: ("Title", "The window's title"),
     Column.WHERE: ("Where", "Machine and data port"),
     Column.UPTIME: ("Up", "How long it has run"),
-    Column.SHOWN: ("Shown", "Planes in its window"),
+    Column.SHOWN: ("Shown", "Planes that it has shown, of all streams"),
     Column.WAITING: ("Waiting", "Planes that are on their way or wait for the viewer to start"),
     Column.DROPPED: ("Dropped", "Planes that were left out or failed; its log says why"),
     Column.RATE: ("Rate", "Planes a second, the last minute"),
@@ -158,9 +163,11 @@ class ViewerTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return f"{_HEADINGS[column][0]}: {self._words(state, column) or 'none'}"
         if role == Qt.ItemDataRole.ToolTipRole:
-            return state.last_error or None
+            return as_it_stands(state.last_error) or None
         if role == Qt.ItemDataRole.ForegroundRole and column is Column.STATE:
             return QBrush(QColor(_COLORS[state.health]))
+        if role == Qt.ItemDataRole.DecorationRole and column is Column.STATE:
+            return _dot(_COLORS[state.health])
         if role == Qt.ItemDataRole.ForegroundRole and column is Column.DROPPED:
             return QBrush(QColor(_COLORS[Health.SILENT])) if _lost(state) else None
         if role == Qt.ItemDataRole.TextAlignmentRole and column in _NUMBERS:
@@ -172,7 +179,7 @@ class ViewerTable(QAbstractTableModel):
     def _words(self, state: ViewerState, column: Column) -> str:
         match column:
             case Column.STATE:
-                return f"● {state.health.value}"
+                return state.health.value
             case Column.KIND:
                 return state.kind
             case Column.TITLE:
@@ -231,6 +238,22 @@ class ViewerTable(QAbstractTableModel):
 
 def _lost(state: ViewerState) -> int:
     return state.dropped + state.failed
+
+
+@cache
+def _dot(color: str) -> QIcon:
+    """Return a dot of a colour that it has in a selected row as well, where words are white."""
+    pixmap = QPixmap(_DOT, _DOT)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(Qt.GlobalColor.white, 2))
+    painter.setBrush(QColor(color))
+    painter.drawEllipse(2, 2, _DOT - 4, _DOT - 4)
+    painter.end()
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
 
 
 class RatesDelegate(QStyledItemDelegate):

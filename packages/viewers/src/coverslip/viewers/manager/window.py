@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import QByteArray, QSettings, Qt
+from PyQt6.QtCore import QSettings, Qt
 from PyQt6.QtGui import QAction, QCloseEvent, QKeySequence
 from PyQt6.QtWidgets import (
     QFileDialog,
@@ -14,7 +14,6 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMainWindow,
-    QMessageBox,
     QSplitter,
     QStackedWidget,
     QToolBar,
@@ -24,7 +23,9 @@ from coverslip.transport import Delivery, TransportError
 from coverslip.viewers.errors import ViewerError
 from coverslip.viewers.kinds import viewer_kinds
 from coverslip.viewers.manager import deeds
+from coverslip.viewers.manager.boxes import ask, complain
 from coverslip.viewers.manager.browser import Browser
+from coverslip.viewers.manager.geometry import remember, restore
 from coverslip.viewers.manager.jobs import Jobs
 from coverslip.viewers.manager.launching import LaunchDialog, Wanted
 from coverslip.viewers.manager.log import LogView
@@ -32,12 +33,16 @@ from coverslip.viewers.manager.looker import Looker
 from coverslip.viewers.manager.rows import rows_of
 from coverslip.viewers.manager.sending import Sender, describe
 from coverslip.viewers.manager.table import ViewerTable
+from coverslip.viewers.plates.contents import Contents, Entry, collect
 from coverslip.viewers.roster import Roster, ViewerState
+from coverslip.viewers.words import plural
 
 __all__ = ["ManagerWindow"]
 
 _PATIENCE = 2.0
 """Seconds for each kind of thread to end when the window closes; then it is left behind."""
+
+_UNKNOWN = "its name does not say what it is of"
 
 _NOBODY = (
     'No viewer runs.\n\nLaunch one here, or let a pipeline start it:\nview = connect("napari")'
@@ -85,7 +90,7 @@ class ManagerWindow(QMainWindow):
         assert selection is not None
         selection.selectionChanged.connect(self._enable)
         self._enable()
-        self._restore()
+        restore(settings, self, self._split, self.rows)
         # Last: from here on it tells of viewers.
         self._looker = Looker(self._roster)
         self._looker.looked.connect(self._take)
@@ -120,24 +125,12 @@ class ManagerWindow(QMainWindow):
         add("Cl&ear", "Ctrl+E", "Take its layers out", self.clear_selected, rows=True)
         add("&Quit viewer", "Ctrl+Del", "Ask it to end", self.quit_selected, rows=True)
 
-    def _restore(self) -> None:
-        geometry = self._settings.value("geometry")
-        if not (isinstance(geometry, QByteArray) and self.restoreGeometry(geometry)):
-            self.resize(1180, 720)
-        split = self._settings.value("split")
-        if not (isinstance(split, QByteArray) and self._split.restoreState(split)):
-            self._split.setSizes([260, 400])
-        header = self.rows.horizontalHeader()
-        columns = self._settings.value("columns")
-        if header is not None and isinstance(columns, QByteArray):
-            header.restoreState(columns)
-
     def _connect_sending(self) -> None:
-        self.table.files_dropped.connect(self._sender.send)
+        self.table.files_dropped.connect(self._take_dropped)
         self._sender.waiting_changed.connect(self.table.set_queued)
         self._sender.settled.connect(self._tell_settled)
         self._sender.failed.connect(
-            lambda state, error: self._complain(f"Nothing was sent to {state.name}", error)
+            lambda state, error: self._complain(f"Sending to {state.name} has ended", error)
         )
         self.browser.failed.connect(self._complain)
         self.browser.send_wanted.connect(self._send)
@@ -170,11 +163,7 @@ class ManagerWindow(QMainWindow):
             status.showMessage(words, 15_000)
 
     def _complain(self, what: str, error: Exception) -> None:
-        """Say what went wrong; what is nobody's fault but ours keeps its traceback in the log."""
-        box = QMessageBox(QMessageBox.Icon.Warning, what, what, parent=self)
-        box.setInformativeText(str(error) or type(error).__name__)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()
+        complain(self, what, error)
 
     def _for_each(
         self,
@@ -243,7 +232,8 @@ class ManagerWindow(QMainWindow):
         """Take the selected viewers' layers out, after asking."""
         chosen = self.selected()
         if chosen:
-            self._ask(
+            ask(
+                self,
                 f"Take all layers out of {_names(chosen)}?",
                 "Planes that were sent are gone then.",
                 lambda: self._for_each(chosen, "Clearing", deeds.clear, "is empty"),
@@ -288,10 +278,30 @@ class ManagerWindow(QMainWindow):
             view.show()
             view.raise_()
 
-    def _send(self, key: str, files: list[Path], parser: str) -> None:
+    def _send(self, key: str, files: list[Entry]) -> None:
         for state in self.table.states():
             if state.key == key:
-                self._sender.send(state, files, parser)
+                self._sender.send(state, files)
+
+    def _take_dropped(self, state: ViewerState, paths: list[Path]) -> None:
+        """Send what was dropped on a row: files of the plate that is open as they are known there.
+
+        Others are read together: what one name says may depend on its neighbours.
+        """
+        known = self.browser.known(paths)
+        if known is not None:
+            self._sender.send(state, known)
+            return
+
+        def send(contents: Contents) -> None:
+            unknown = {str(path): f"{path}: {_UNKNOWN}" for path in contents.listing.unknown}
+            self._sender.send(state, contents.entries, contents.problems | unknown)
+
+        self._jobs.run(
+            lambda: collect(paths, "auto", None),
+            send,
+            partial(self._complain, f"Nothing was sent to {state.name}"),
+        )
 
     def _tell_settled(
         self, state: ViewerState, delivery: Delivery, problems: dict[str, str]
@@ -302,7 +312,8 @@ class ManagerWindow(QMainWindow):
         """Ask the selected viewers to end; offer to kill one that does not."""
         chosen = self.selected()
         if chosen:
-            self._ask(
+            ask(
+                self,
                 f"Quit {_names(chosen)}?",
                 "The planes are gone with the window; pipelines go on without it.",
                 partial(self.quit, *chosen),
@@ -323,17 +334,30 @@ class ManagerWindow(QMainWindow):
             self._roster.forget_remote(state.key)
             last = ""
             if ended.last is not None:
-                last = f": it was {ended.last.state}, {ended.last.refused} messages refused"
+                last = f": it was {ended.last.state}"
+                if ended.last.refused:
+                    last += f", {plural(ended.last.refused, 'message')} refused"
             self._say(f"{state.name} has ended{last}")
             return
         if state.connection is None:
-            self._complain(f"{state.name} is still there", ViewerError(ended.reason))
-            return
-        self._ask(
-            f"{state.name} did not end. Kill process {state.connection.pid}?",
-            f"{ended.reason}\nOnly that very process is killed, never whoever has its port.",
-            lambda: self.kill(state),
-        )
+            ask(
+                self,
+                f"{state.name} did not end. Take it off the list?",
+                f"{ended.reason}\nIt is on another machine, where nothing is killed from here.",
+                lambda: self._roster.forget_remote(state.key),
+            )
+        elif state.connection.guest:
+            words = (
+                f"{ended.reason}; it listens in a program of its user's own, which is not killed"
+            )
+            self._complain(f"{state.name} is still there", ViewerError(words))
+        else:
+            ask(
+                self,
+                f"{state.name} did not end. Kill process {state.connection.pid}?",
+                f"{ended.reason}\nOnly that very process is killed, never whoever has its port.",
+                lambda: self.kill(state),
+            )
 
     def kill(self, state: ViewerState) -> None:
         """Kill one viewer's process."""
@@ -343,31 +367,17 @@ class ManagerWindow(QMainWindow):
             lambda error: self._complain(f"{state.name} could not be killed", error),
         )
 
-    def _ask(self, question: str, explained: str, then: Callable[[], object]) -> None:
-        """Ask, without stopping the table, and do `then` if the answer is yes."""
-        box = QMessageBox(QMessageBox.Icon.Question, "coverslip", question, parent=self)
-        box.setInformativeText(explained)
-        box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel)
-        box.setDefaultButton(QMessageBox.StandardButton.Cancel)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.accepted.connect(then)
-        box.open()
-
     # ---- the end ----------------------------------------------------------------------
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802 - Qt's
         """Remember the geometry; viewers stay."""
-        self._settings.setValue("geometry", self.saveGeometry())
-        header = self.rows.horizontalHeader()
-        if header is not None:
-            self._settings.setValue("columns", header.saveState())
-        self._settings.setValue("split", self._split.saveState())
-        self._settings.sync()
+        remember(self._settings, self, self._split, self.rows)
         # Gone at once for whoever closed it: what follows waits for threads.
         self.hide()
         for log in list(self._logs.values()):
             log.close()
         self._sender.close(_PATIENCE)
+        self.browser.thumbnails.close(_PATIENCE)
         self._jobs.close(_PATIENCE)
         self._looker.close(_PATIENCE)
         super().closeEvent(event)

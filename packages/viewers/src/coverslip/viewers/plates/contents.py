@@ -19,19 +19,22 @@ __all__ = ["Contents", "Entry", "collect"]
 STORE = "ome-zarr"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
-    """A file, or an image of a store.
+    """A file, or a plane of a store. Each is equal to itself alone, and may be a key.
 
     Parameters
     ----------
     path : Path
         For people to read.
+    components : dict of str to str, int or float
+        What it is of, as far as the name says, or the store's metadata.
     images : callable
         Opens it and yields what it holds; raises `UnreadableImage`.
     """
 
     path: Path
+    components: dict[str, Value]
     images: Callable[[], Iterator[StoredImage]]
 
 
@@ -98,12 +101,15 @@ def collect(
         name = names[store] if len(stores) > 1 else None
         images, troubled = read_store(store, level or 0, name)
         problems |= troubled
-        entries += [Entry(Path(image.origin), partial(iter, (image,))) for image in images]
+        entries += [
+            Entry(Path(image.origin), image.components, partial(iter, (image,))) for image in images
+        ]
     return Contents(tuple(entries), listing, problems)
 
 
 def _entry(parsed: Parsed) -> Entry:
-    return Entry(parsed.path, partial(read_images, parsed.path, parsed.components))
+    images = partial(read_images, parsed.path, parsed.components)
+    return Entry(parsed.path, parsed.components, images)
 
 
 def _files(paths: list[Path]) -> list[Path]:
