@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coverslip.viewers.plates.contents import Entry, collect
-from coverslip.viewers.wells import WELL
+from coverslip.viewers.wells import PLATE, WELL
 
 __all__ = ["Plate", "read_plate"]
 
@@ -25,7 +25,7 @@ class Plate:
     files : tuple of Entry
         In natural order.
     names : tuple of str
-        The components there are, in the order of their first mention.
+        The components there are, in the order of their first mention; no plate, if it is one.
     unknown, left_out : int
         Files whose names say nothing, and files that are known to be no planes.
     problems : dict of str to str
@@ -65,6 +65,8 @@ def read_plate(folder: Path, pattern: str | None = None) -> Plate:
     names: dict[str, None] = {}
     for file in contents.entries:
         names.update(dict.fromkeys(file.components))
+    if len({file.components.get(PLATE) for file in contents.entries}) == 1:
+        names.pop(PLATE, None)
     return Plate(
         folder=folder,
         parser=contents.listing.parser,

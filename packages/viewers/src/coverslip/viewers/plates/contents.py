@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from coverslip.payload import Value
 from coverslip.viewers.errors import UnreadableImage
 from coverslip.viewers.parsers import Listing, Parsed, candidates, choose, find_files
 from coverslip.viewers.parsers.plate import names_apart, with_plates
