@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from coverslip.payload import (
     MAX_ORIGIN,
     WIRE_DTYPES,
+    Display,
     Source,
     UnsupportedArray,
     as_components,
@@ -177,6 +178,8 @@ def test_rgb_is_taken_when_declared(samples: int) -> None:
         ((2, 4, 5), {"axes": ("z", "t", "x")}, '"y" and "x" are needed'),
         ((2, 4, 5), {"axes": ("", "y", "x")}, "1 to 256"),
         ((2, 4, 5), {"axes": (1, "y", "x")}, "1 to 256"),
+        ((2, 4, 5), {"axes": (["z"], "y", "x")}, "1 to 256"),
+        ((2, 4, 5), {"axes": 3}, "a name for each axis"),
         ((0, 4, 5), {"axes": ("z_index", "y", "x")}, "empty: axis 'z_index'"),
         ((2, 4, 5), {"axes": ("z", "y", "x"), "components": {"z": 1}}, "given twice"),
         ((2, 4, 5), {"axes": ("z", "y", "x"), "coordinates": {"t": [1, 2]}}, "none of the axes"),
@@ -273,8 +276,9 @@ def test_component_names_are_checked(names: list[str]) -> None:
         {"step_index": 1.5},
         {"modes": {"well": "m" * 17}},
         {"modes": {"\udc80": "slice"}},
+        {"display": Display(unit="\udc80")},
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_step_that_cannot_travel_is_refused(fields: Any) -> None:
     with pytest.raises(UnsupportedArray, match="name"):
@@ -286,6 +290,10 @@ def test_a_step_travels_as_plain_values() -> None:
     assert type(source.step_index) is int
     assert (source.step_name, source.modes) == ("Blur µ", {"well": "slice"})
     assert as_source() == Source()
+    called = as_source(name=np.str_("mask"), step_name=np.str_("Blur"))
+    assert (type(called.name), type(called.step_name)) == (str, str)
+    (name,) = as_components({np.str_("well"): 1})
+    assert type(name) is str
 
 
 def test_an_origin_is_readable_text_whatever_the_file_is_called() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from coverslip.payload import UnsupportedArray
 from coverslip.viewers.errors import TooManyLayers
 from coverslip.viewers.napari.insides import main_window
 from tests.viewers.napari.conftest import Show, plane
@@ -240,6 +241,20 @@ def test_layers_beyond_the_most_fail_and_the_warning_says_what_to_stack(
             show(1, well=well, channel="DAPI", modes={"well": "separate"})
     show(2, well="A3", channel="DAPI", modes={"well": "separate"})
     assert len(window.viewer.layers) == len(window.scene.projection) == 3
+
+
+def test_axes_beyond_the_most_fail_and_leave_none_behind(window: LiveWindow, show: Show) -> None:
+    show(1, well="A1")
+    many: dict[str, Any] = {f"setting_{number}": number for number in range(11)}
+    with pytest.raises(UnsupportedArray, match=r"12 sliders: well are there, .*_9 would be"):
+        show(1, **dict(list(many.items())[:10]), gain=1, offset=2)
+    assert window.scene.projection.axes.names == ("well",)
+    show(5, **many)
+    assert len(window.viewer.dims.axis_labels) == 14
+    with pytest.raises(UnsupportedArray, match="offset would be new"):
+        show(1, offset=2)
+    show(7, well="A2")
+    assert drawn(window, "Image")[5, 5] == 7
 
 
 def test_the_latest_step_is_looked_at_unless_the_user_says_otherwise(

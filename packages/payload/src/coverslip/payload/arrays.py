@@ -133,9 +133,7 @@ def as_components(components: Mapping[str, object]) -> dict[str, Value]:
     """
     if len(components) > MAX_COMPONENTS:
         raise UnsupportedArray(f"{len(components)} components; at most {MAX_COMPONENTS} are kept")
-    for name in components:
-        _check_name(name)
-    return {name: as_value(name, value) for name, value in components.items()}
+    return {_component(name): as_value(name, value) for name, value in components.items()}
 
 
 def as_source(
@@ -158,8 +156,9 @@ def as_source(
     """
     try:
         given = {
-            "name": name,
-            "step_name": step_name,
+            # Text of a type of its own, as numpy's or an enumeration's, is no text to msgspec.
+            "name": _plain(name),
+            "step_name": _plain(step_name),
             "step_index": None if step_index is None else operator.index(step_index),
             "modes": dict(modes or {}),
             # As plain data, so that what somebody constructed is checked as if it had arrived.
@@ -296,14 +295,13 @@ def _axis_names(pixels: NDArray[Any], axes: Sequence[str] | None, rgb: bool) -> 
         return _PICTURE[:picture]
     if isinstance(axes, str) and not set(axes) <= set(_PICTURE):
         raise UnsupportedArray(f"axes={axes!r}: give a name for each axis, as in {_EXAMPLE}")
-    names = tuple(axes)
+    if not isinstance(axes, Iterable):
+        raise UnsupportedArray(f"axes={axes!r}: give a name for each axis, as in {_EXAMPLE}")
+    names = tuple(name if name in _PICTURE else _component(name) for name in axes)
     if len(names) != ndim:
         raise UnsupportedArray(
             f"axes {names} name {len(names)} axes of an array of shape {shape}; as in {_EXAMPLE}"
         )
-    for name in names:
-        if name not in _PICTURE:
-            _check_name(name)
     if len(set(names)) != ndim or "y" not in names or "x" not in names:
         raise UnsupportedArray(f'axes {names}: "y" and "x" are needed, and each name once')
     if rgb and "c" not in names:
@@ -346,12 +344,18 @@ def _axis_values(
     return found
 
 
-def _check_name(name: object) -> None:
+def _component(name: object) -> str:
+    """Return a component's name as plain text."""
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME:
         raise UnsupportedArray(f"a component's name is text of 1 to {_MAX_NAME} characters")
-    _unicode("a component's name", name)
     if name in _PICTURE:
         raise UnsupportedArray(f"{name!r} is the picture's own axis and cannot be a component")
+    return _unicode("a component's name", name)
+
+
+def _plain(text: object) -> object:
+    """Return text of any type of text as ``str``; what is none, as it is."""
+    return str.__str__(text) if isinstance(text, str) else text
 
 
 def _unicode(what: str, text: str) -> str:

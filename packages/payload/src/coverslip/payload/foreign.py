@@ -76,10 +76,11 @@ def to_host(array: Any, allocate: Allocate = np.empty) -> NDArray[Any]:
         raise
     except Exception as error:
         # Another library's code: whatever it raises is why there is nothing to show.
-        raise UnsupportedArray(
-            f"a {type(array).__name__} that numpy cannot see as an array ({error}): rows must be "
-            "of equal length, or send each picture by itself"
-        ) from error
+        what = f"an object of type {type(array).__name__} that numpy cannot see as an array"
+        advice = "rows must be of equal length, or send each picture by itself"
+        if not isinstance(array, (list, tuple)):
+            advice = "its library did not give its values"
+        raise UnsupportedArray(f"{what} ({error or repr(error)}): {advice}") from error
 
 
 def _fetched(array: Any, allocate: Allocate) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from coverslip.payload import TABLES, Placement, Projection, UnsupportedArray, V
 from coverslip.viewers.napari.beside import OwnLayers
 from coverslip.viewers.napari.ours import Ours
 from coverslip.viewers.napari.planes import Grid
-from coverslip.viewers.napari.reach import check_reach
+from coverslip.viewers.napari.reach import check_axes, check_reach
 from coverslip.viewers.napari.sliders import Sliders
 from coverslip.viewers.napari.spacing import Spacing
 from coverslip.viewers.napari.values import ValueLabels
@@ -104,8 +104,10 @@ class Footing:
         Raises
         ------
         coverslip.payload.UnsupportedArray
-            It reaches farther than napari can count.
+            It reaches farther than napari can count, or on more axes than it can bear.
         """
+        theirs = [axis.label for axis in self._sliders.grid.beside]
+        check_axes((*self._projection.axes.names, *theirs), placement)
         display, live = placement.display, self._ours.get(placement.layer)
         if self.spacing.learn(display, {*self._projection.axes.names, *placement.coordinates}):
             self._space()

@@ -156,7 +156,7 @@ class Scene:
         TooManyLayers
             It would make a layer more than there may be.
         coverslip.payload.UnsupportedArray
-            It reaches farther than napari can count.
+            It reaches farther than napari can count, or on more axes than it can bear.
         """
         admit(self.projection, placement.layer, self.max_layers)
         self._footing.measure(placement, pixels)
