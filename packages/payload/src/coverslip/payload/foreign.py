@@ -80,7 +80,7 @@ def to_host(array: Any, allocate: Allocate = np.empty) -> NDArray[Any]:
         advice = "rows must be of equal length, or send each picture by itself"
         if not isinstance(array, (list, tuple)):
             advice = "its library did not give its values"
-        raise UnsupportedArray(f"{what} ({error or repr(error)}): {advice}") from error
+        raise UnsupportedArray(f"{what} ({str(error) or repr(error)}): {advice}") from error
 
 
 def _fetched(array: Any, allocate: Allocate) -> NDArray[Any]:
