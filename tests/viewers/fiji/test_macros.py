@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from coverslip.transport import RequestRefused
+from coverslip.viewers import ViewerGone
 from tests.viewers.fiji.conftest import Bench
 from tests.waiting import DEADLINE, eventually
 
@@ -89,6 +90,27 @@ def test_one_that_does_not_end_holds_up_the_next_until_it_is_ended(
     with pytest.raises(RequestRefused, match="the macro failed: it was told to end"):
         endless.result(DEADLINE)
     assert bench.macro("return 'and goes on'") == "and goes on"
+
+
+def test_one_that_takes_longer_than_it_is_waited_for_goes_on(bench: Bench, tmp_path: Path) -> None:
+    end = tmp_path / "end"
+    text = "while (!File.exists(getArgument())) wait(5);"
+    try:
+        with pytest.raises(ViewerGone, match=r"has not answered within 0\.2 s: .*abort_macro"):
+            bench.view.run_macro(text, str(end), timeout=0.2)
+        with pytest.raises(RequestRefused, match="runs already"):
+            bench.macro("")
+    finally:
+        end.touch()
+    eventually(lambda: answers(bench), "it has ended by itself")
+
+
+def answers(bench: Bench) -> bool:
+    try:
+        bench.macro("")
+    except RequestRefused:
+        return False
+    return True
 
 
 def test_to_end_one_where_none_runs_is_nothing(bench: Bench) -> None:

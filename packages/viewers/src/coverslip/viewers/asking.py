@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from coverslip.transport import Clear, Done, Picture, Screenshot
+from coverslip.transport import Clear, Done, Picture, RequestTimeout, Screenshot
 from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.messages import (
     AbortMacro,
@@ -128,10 +128,18 @@ class Asking:
             The viewer is no ImageJ or was not started with ``--allow-macros`` (of ``coverslip
             launch``); another macro runs; or this one failed. The message says which.
         ViewerGone
-            No viewer answers.
+            No viewer answers, or the macro has not ended in time.
         """
         question = RunMacro(text=text, argument=argument)
-        return ask(self._imagej, question, MacroResult, timeout, may_refuse=True).text
+        try:
+            return ask(self._imagej, question, MacroResult, timeout, may_refuse=True).text
+        except ViewerGone as gone:
+            if not isinstance(gone.__cause__, RequestTimeout):
+                raise
+            raise ViewerGone(
+                f"the macro has not answered within {timeout:g} s: it goes on, and abort_macro() "
+                "ends it, unless the viewer itself is frozen or out of reach"
+            ) from gone.__cause__
 
     def abort_macro(self) -> None:
         """End the macro that runs in the viewer's ImageJ, whoever sent it, as Esc does there.
