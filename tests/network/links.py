@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-from types import TracebackType
 from typing import Self
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
@@ -141,12 +140,7 @@ class Link:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

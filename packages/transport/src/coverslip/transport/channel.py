@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from itertools import count
-from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 import zmq
@@ -121,12 +120,7 @@ class Channel:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _answered(self, frames: list[memoryview], types: tuple[type[Reply], ...]) -> Answered:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from coverslip.transport import TransportError
+from coverslip.viewers.descriptors import allow_descriptors
 from coverslip.viewers.display import require_display
 from coverslip.viewers.ending import end_with_parent, stop_on_signals
 from coverslip.viewers.errors import ViewerError
@@ -146,6 +147,7 @@ def run_viewer(
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("coverslip").setLevel(options.log_level)
+    allow_descriptors()
     try:
         if server.needs_display:
             require_display()

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from coverslip.transport import Connection
+from coverslip.viewers.descriptors import allow_descriptors
 from coverslip.viewers.ending import end_with_parent, stop_on_signals
 from coverslip.viewers.memory.budget import default_budget
 from coverslip.viewers.relay.server import RelayServer
@@ -44,6 +45,7 @@ def run_relay(
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("coverslip").setLevel(logging.INFO)
+    allow_descriptors()
     budget = default_budget() if memory is None else memory
     relay = RelayServer(
         memory=budget, disk=disk, port=port, host=host, title=title, launch_id=launch_id, log=log
