@@ -328,6 +328,7 @@ def main() -> int:
                     outcome = fuzz(target.endpoint, pid, options.messages, seed)
                     print(f"{target.kind}, {fuzz.__name__}: {outcome}", flush=True)
                 with View(target) as view:
+                    view.clear()  # of what was valid after all: a hundred layers are the most
                     if target is viewer:
                         honest(view, 100)
                     else:

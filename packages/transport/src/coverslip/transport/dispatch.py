@@ -150,7 +150,8 @@ class Dispatch:
             data = encode(_checked(reply))
         except Refused as error:
             self.refused += 1
-            logger.info("refused %s: %s", name, error)
+            # Who asked is told; here, junk at full speed would fill the disk.
+            logger.debug("refused %s: %s", name, error)
             self._fail(envelope, "refused", str(error))
             return False
         except Exception as error:
