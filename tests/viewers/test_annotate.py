@@ -26,6 +26,8 @@ from coverslip.viewers.stream import Image
 from tests.viewers.headless import HeadlessServer, HeadlessVisualizer, serving
 
 DEADLINE = 30.0
+NOTHING: Any = None
+"""What no caller gives that a type checker has seen."""
 TRIANGLE = np.array([[0, 0], [0, 9.5], [4, 4]])
 
 
@@ -148,6 +150,8 @@ def test_what_a_viewer_cannot_show_fails_with_that_reason(
         (lambda view: view.labels(np.zeros((4, 4, 3), np.uint8), axes="yxc"), "one whole number"),
         (lambda view: view.points([[1, 2]], axes="yx"), "name each column"),
         (lambda view: view.points([[1, 2]], axes=("y", "y")), "name each column"),
+        (lambda view: view.points([[1, 2]], axes=NOTHING), "name each column"),
+        (lambda view: view.shapes(NOTHING), "a NoneType is no list of shapes"),
         (lambda view: view.points([[1, 2, 3]], axes=("z", "y", "x"), z=4), "by row and for all"),
         (lambda view: view.points([[1, 2, 3]], axes=("", "y", "x")), "name"),
         (lambda view: view.tracks([[1, 2, 3]], axes=("y", "x")), "time"),

@@ -82,6 +82,8 @@ def as_shapes(
     UnsupportedArray
         A shape of too few vertices or other columns, an unknown type, a number that is not finite.
     """
+    if not isinstance(shapes, Iterable):
+        raise UnsupportedArray(f"a {type(shapes).__name__} is no list of shapes")
     outlines = [_outline(number, shape) for number, shape in enumerate(shapes)]
     if isinstance(shape_type, (str, ShapeType)):
         types = [_shape_type(shape_type)] * len(outlines)

@@ -91,7 +91,9 @@ def rois(regions: Rois, components: Mapping[str, Any]) -> Image:
 
 def _along(axes: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
     """Return the axes other than y and x, and which columns come first, y and x the last."""
-    if isinstance(axes, str) or len(set(axes)) != len(axes) or not {"y", "x"} <= set(axes):
+    given: object = axes  # whatever it is said to be
+    named = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else ()
+    if len(set(named)) != len(named) or not {"y", "x"} <= set(named):
         raise UnsupportedArray(
             f'axes={axes!r}: name each column once, "y" and "x" among them, as in '
             f'("z_index", "y", "x")'

@@ -25,6 +25,9 @@ Components: TypeAlias = (
 """Of the whole batch; of each path, by path or by its name; or one for each path, in order."""
 
 
+_WANTED = 'components are a mapping, such as {"well": "A01", "site": 3}'
+
+
 class Refusal(NamedTuple):
     """An image of a batch that cannot be shown, and why."""
 
@@ -50,6 +53,8 @@ def images_of(
     ------
     ValueError
         Not as many images as paths, or as component mappings; or a path that these do not have.
+    TypeError
+        A path is none, or what is to be components is no mapping.
     UnknownParser
         No parser goes by that name.
     """
@@ -63,6 +68,9 @@ def images_of(
             f"save_batch got {len(data_list)} images and {len(file_paths)} paths; "
             f"each image needs its path"
         )
+    for path in file_paths:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"save_batch got {path!r} for a path: give text or a pathlib.Path")
     given = _spread(components, file_paths)
     colour = rgb or (axes is not None and "c" in axes)
     for data, path, known in zip(data_list, file_paths, given, strict=True):
@@ -86,6 +94,9 @@ def _spread(
             by_name = {os.fspath(path): one for path, one in components.items()}
             return [_of_path(by_name, path) for path in paths]
         return [{str(name): value for name, value in components.items()}] * len(paths)
+    given: object = components  # whatever it is said to be
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise TypeError(f"save_batch got components={components!r}: {_WANTED}")
     if len(components) != len(paths):
         raise ValueError(
             f"save_batch got {len(paths)} images and {len(components)} component mappings"
@@ -101,11 +112,19 @@ def _of_path(components: Mapping[str, Mapping[str, Any]], path: PathLike) -> Map
     raise ValueError(f"save_batch got components by path, and none for {os.fspath(path)}")
 
 
+def _mapping(components: object, where: str) -> dict[str, Any]:
+    if components is None:
+        return {}
+    if not isinstance(components, Mapping):
+        raise TypeError(f"save_batch got {components!r} {where}: {_WANTED}")
+    return dict(components)
+
+
 def _read(path: PathLike, parser: Parser, known: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return an image's components: those given, over those that its name says."""
-    given = dict(known or {})
+    given = _mapping(known, f"for {os.fspath(path)}")
     if callable(parser):
-        return {**(parser(Path(path)) or {}), **given}
+        return {**_mapping(parser(Path(path)), f"from the parser for {os.fspath(path)}"), **given}
     try:
         return {**parse_path(Path(path), parser), **given}
     except NoParserMatches:

@@ -121,7 +121,9 @@ class ViewerBackend(StreamingBackend):
         Raises
         ------
         ValueError
-            Not as many images as paths, or as component mappings.
+            Not as many images as paths, or as component mappings; another `on_error`.
+        TypeError
+            A path is none, or what is to be components is no mapping.
         UnknownParser, ConfigError
             No parser goes by that name; the configuration is none.
         NoParserMatches
@@ -129,6 +131,8 @@ class ViewerBackend(StreamingBackend):
         coverslip.payload.UnsupportedArray
             Something that cannot be shown. Nothing of the batch was sent.
         """
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f'on_error={on_error!r}: give "raise" or "skip"')
         settings = config_in_force(self.config) if config is None else self._config(config)
         if not getattr(settings, "enabled", True):
             logger.debug("%d images are not sent: enabled=False", len(data_list))

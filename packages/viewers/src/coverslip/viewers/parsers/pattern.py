@@ -45,7 +45,10 @@ class PatternParser(FilenameParser):
         self.pattern = pattern
         self._depth = pattern.count("/") + 1
         self._convert: dict[str, Callable[[str], Value]] = {}
-        self._expression = re.compile(self._translate(pattern))
+        try:
+            self._expression = re.compile(self._translate(pattern))
+        except (re.error, OverflowError) as error:
+            raise self._error(str(error)) from error
 
     def parse(self, path: PurePath) -> dict[str, Value] | None:
         """Return the components, in the pattern's order, or None where it does not match."""
