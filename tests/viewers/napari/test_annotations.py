@@ -107,6 +107,18 @@ def test_outlines_are_closed_where_shapes_are(window: LiveWindow, show: Show) ->
     assert np.allclose(np.linalg.norm(ellipse - [5, 5], axis=1), 3)
 
 
+def test_thousands_of_outlines_are_drawn_whole_and_others_after_them(
+    window: LiveWindow, show: Show
+) -> None:
+    show(5)
+    for count, reach in ((4000, 4007), (3, 10)):
+        table = as_shapes([SQUARE + number for number in range(count)])
+        show(table, kind="shapes")
+        layer = window.viewer.layers["Shapes"]
+        assert len(layer._view_data) == 4 * count
+        assert layer.extent.data.tolist() == [[2, 2], [reach, reach]]
+
+
 def test_regions_of_imagej_are_drawn_as_outlines(window: LiveWindow, show: Show) -> None:
     show(5, well="A1")
     regions = [roifile.ImagejRoi.frompoints(SQUARE[:, ::-1] + k) for k in (0, 4)]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Layer
+    from napari.layers import Layer, Vectors
+    from numpy.typing import NDArray
     from qtpy.QtWidgets import QMainWindow, QWidget
 
 __all__ = [
@@ -21,10 +22,14 @@ __all__ = [
     "dims_widget",
     "hide_position",
     "main_window",
+    "take_vectors",
     "widen_layer_list",
 ]
 
 logger = logging.getLogger(__name__)
+
+_PICTURED = 10_000
+"""Vectors of which napari's list of layers has a picture, in little."""
 
 
 def main_window(viewer: napari.Viewer) -> QMainWindow:
@@ -82,6 +87,22 @@ def clear_extent(layer: Layer) -> None:
         layer.refresh()
     else:
         clear()
+
+
+def take_vectors(layer: Vectors, rows: NDArray[Any]) -> None:
+    """Have a layer draw other vectors.
+
+    The setter of its `data` draws its picture in the list of layers too, and looks at all vectors
+    once more for that: of 300,000 it takes a seventh of the time until they are seen (measured).
+    """
+    hold = getattr(layer, "_block_refresh", None)
+    if hold is None:
+        layer.data = rows
+        return
+    clear_extent(layer)
+    with hold():
+        layer.data = rows
+    layer.refresh(thumbnail=len(rows) <= _PICTURED, extent=False)
 
 
 def become(layer: Layer, ndim: int) -> None:

