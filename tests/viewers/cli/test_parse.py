@@ -41,6 +41,16 @@ def test_a_table_of_files_and_one_of_components(command: Command, tmp_path: Path
     assert "more (--all" not in command("parse", tmp_path, "--all", "--pattern", "{a}.tif").err
 
 
+def test_what_all_have_in_common_is_said_once(command: Command, tmp_path: Path) -> None:
+    for name in ("a_A01_s1_w1.tif", "a_A01_s1_w2.tif", "ZStep_1/a_A01_s1_w1.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path / name, 5, 7)
+    lines = command("parse", tmp_path).out.splitlines()
+    (heads,) = [line.split()[1::2] for line in lines if line.startswith("┃ file")]
+    assert heads == ["file", "channel", "z_index"], "not all files have a z"
+    assert any(line.split()[1:2] == ["plate"] for line in lines)
+
+
 def test_json_has_everything(command: Command, tmp_path: Path) -> None:
     write(
         tmp_path / "a.ome.tif",

@@ -123,7 +123,7 @@ def _components(rows: list[_Row]) -> dict[str, list[Value]]:
 def _print(contents: Contents, rows: list[_Row], *, every: bool) -> None:
     components = _components(rows)
     # What all have in common stands among the components: so there is room for the files' names.
-    names = tuple(name for name, values in components.items() if len(values) > 1 or len(rows) == 1)
+    names = tuple(name for name in components if len(rows) == 1 or not _shared(name, rows))
     top = _common([row.path for row in rows])
     shown = rows if every else rows[:SHOWN_ROWS]
     kinds = {(row.planes, row.shape, row.dtype) for row in rows}
@@ -155,6 +155,11 @@ def _print(contents: Contents, rows: list[_Row], *, every: bool) -> None:
     if display.scale and all(row.display == display for row in rows):
         steps = ", ".join(f"{axis} {step:g}" for axis, step in display.scale.items())
         report.print_line(f"distance of neighbours: {steps} {display.unit or ''}".rstrip())
+
+
+def _shared(name: str, rows: list[_Row]) -> bool:
+    """Tell whether all rows say the same of a component."""
+    return all(row.values.get(name) == rows[0].values.get(name) for row in rows)
 
 
 def _size(row: _Row) -> str:
