@@ -67,6 +67,7 @@ def test_windows_folders() -> None:
         ("{0}.tif", "'0' is no component's name"),
         ("{well!r}.tif", "!r cannot be read back"),
         ("{z:x}.tif", "neither text nor"),
+        ("{y}_{well}.tif", "'y' is no component's name"),
         ("{z:099999999999d}.tif", "too large"),
     ],
 )

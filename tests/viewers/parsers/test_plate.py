@@ -31,6 +31,15 @@ def test_each_folder_that_is_named_is_a_plate(tmp_path: Path) -> None:
     assert plates_of(tmp_path) == [tmp_path.name] * 2
 
 
+def test_files_that_are_named_by_themselves_are_of_the_folder_that_holds_them_all(
+    tmp_path: Path,
+) -> None:
+    files = touch(tmp_path, f"one/A01/{NAME}", "one/A02/x_A02_s1_w1.tif")
+    (other,) = touch(tmp_path, f"two/{NAME}")
+    assert plates_of(*files) == ["one", "one"]
+    assert plates_of(*files, other.parent) == ["one", "one", "two"]
+
+
 def test_namesakes_are_told_apart_by_the_folders_above(tmp_path: Path) -> None:
     touch(tmp_path, f"may/plate/{NAME}", f"june/plate/{NAME}")
     assert plates_of(tmp_path / "may/plate", tmp_path / "june/plate") == ["may/plate", "june/plate"]

@@ -14,6 +14,7 @@ from coverslip.viewers.cli.view import tell_listing, tell_unreadable
 from coverslip.viewers.errors import UnreadableImage
 from coverslip.viewers.plates.contents import Contents, collect
 from coverslip.viewers.plates.stored import StoredImage
+from coverslip.viewers.words import plural
 
 __all__ = ["run_parse"]
 
@@ -128,7 +129,8 @@ def _print(contents: Contents, rows: list[_Row], *, every: bool) -> None:
     shown = rows if every else rows[:SHOWN_ROWS]
     kinds = {(row.planes, row.shape, row.dtype) for row in rows}
     alike = len(kinds) == 1
-    summary = f"{sum(row.planes for row in rows)} planes, as {contents.listing.parser} reads them"
+    planes = plural(sum(row.planes for row in rows), "plane")
+    summary = f"{planes}, as {contents.listing.parser} reads them"
     if alike:  # said once, too
         summary += f", all of {_size(rows[0])}"
     report.print_line(summary + (f", in {top}" if top else ""))

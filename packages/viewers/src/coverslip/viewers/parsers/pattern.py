@@ -73,7 +73,7 @@ class PatternParser(FilenameParser):
                 raise self._error(f"!{conversion} cannot be read back")
             if not field:
                 expression += "[^/]*?"
-            elif not field.isidentifier():
+            elif not field.isidentifier() or field in ("y", "x"):
                 raise self._error(f"{field!r} is no component's name")
             elif field in self._convert:
                 expression += f"(?P={field})"

@@ -57,7 +57,8 @@ def on_plate(components: Mapping[str, Value], plate: str) -> dict[str, Value]:
 def with_plates(listing: Listing, named: Iterable[Path]) -> Listing:
     """Return what was found under some paths, each plane of a well with its plate.
 
-    A folder that was named is a plate; so is the one that a file lies in which was named itself.
+    A folder that was named is a plate; so is the one that holds all files that were named by
+    themselves.
 
     Parameters
     ----------
@@ -66,14 +67,25 @@ def with_plates(listing: Listing, named: Iterable[Path]) -> Listing:
     named : iterable of Path
         What the user named.
     """
-    folders = [path for path in named if path.is_dir()]
+    paths = list(named)
+    folders = [path for path in paths if path.is_dir()]
+    shared = _shared([path for path in paths if path not in folders])
     plates: dict[Path, Path] = {}
     for plane in listing.planes:
         holding = (folder for folder in folders if plane.path.is_relative_to(folder))
-        plates[plane.path] = plate_folder(next(holding, plane.path.parent))
+        plates[plane.path] = plate_folder(next(holding, shared))
     names = names_apart(plates.values())
     planes = (
         Parsed(plane.path, on_plate(plane.components, names[plates[plane.path]]))
         for plane in listing.planes
     )
     return replace(listing, planes=tuple(planes))
+
+
+def _shared(files: Iterable[Path]) -> Path:
+    """Return the innermost folder that all of the files lie in."""
+    parents = [str(as_named(file).parent) for file in files]
+    try:
+        return Path(os.path.commonpath(parents))
+    except ValueError:  # no file, or files of two drives
+        return Path(*parents[:1])
