@@ -563,6 +563,41 @@ class TestEnds:
         eventually(lambda: arena.closed, "the stream was closed")
         assert server.ledgers[name].counts().shown == 20
 
+    @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no POSIX signals here")
+    def test_a_signal_handler_may_call_in_the_middle_of_a_call(
+        self, server: HeadlessServer
+    ) -> None:
+        # It holds the locks of what it interrupts: whoever waited for one would wait for ever.
+        stream = Stream([RemoteVisualizer(server.connection.endpoint)])
+        calls = sent = 0
+
+        def handle(*_: object) -> None:
+            nonlocal calls
+            send(stream, plane(0, 16), signal=calls)
+            stream.allocate((16, 16), np.uint16)
+            stream.flush(0)
+            stream.statistics()
+            calls += 1
+            if calls == 50:
+                stream.close(DEADLINE)
+            else:
+                signal.setitimer(signal.ITIMER_REAL, 0.001)
+
+        before = signal.signal(signal.SIGALRM, handle)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+            with contextlib.suppress(StreamClosed):
+                while True:
+                    send(stream, plane(0, 16), n=0)
+                    sent += 1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        delivery = stream.close(DEADLINE)
+        assert delivery.complete
+        assert delivery.sent == sent + calls
+        assert delivery.shown >= sent
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     def test_a_child_forked_while_the_stream_is_locked_still_has_its_counts(
         self, stream: Stream

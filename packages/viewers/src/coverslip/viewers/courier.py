@@ -32,6 +32,7 @@ from coverslip.transport import (
     request,
 )
 from coverslip.viewers.target import Presence, Target
+from coverslip.viewers.turn import turn
 
 if TYPE_CHECKING:
     from coverslip.viewers.lane import Lane
@@ -156,6 +157,10 @@ class Courier:
     # ---- its own thread ---------------------------------------------------------------
 
     def _run(self) -> None:
+        with turn():
+            self._tend()
+
+    def _tend(self) -> None:
         level = logging.ERROR
         while not self._closing.is_set():
             try:

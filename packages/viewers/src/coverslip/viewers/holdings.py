@@ -6,11 +6,13 @@ import os
 import threading
 import time
 import weakref
+from functools import partial
 from multiprocessing import util as multiprocessing_util
 from typing import Any
 
 from coverslip.payload import Arena
 from coverslip.viewers.lane import Lane
+from coverslip.viewers.turn import turn
 
 __all__ = ["Holdings"]
 
@@ -55,10 +57,18 @@ class Holdings:
 
         With `drop` the viewers drop what they have not shown then, so that their counts and the
         stream's agree. Without, which is for ends after which nobody reads the stream's, they
-        show what they have.
+        show what they have. In the middle of another call of its thread it leaves a note, too.
         """
         if self._pid != os.getpid():
             return
+        with turn() as first:
+            if first:
+                self._let_go(linger, drop=drop)
+                return
+        for lane in self._lanes[:1]:
+            lane.abandon(partial(self.let_go, linger, drop=drop))
+
+    def _let_go(self, linger: float, *, drop: bool) -> None:
         deadline = time.monotonic() + linger
         for lane in self._lanes:
             lane.flush(deadline)

@@ -35,6 +35,7 @@ from coverslip.transport import Counts
 from coverslip.viewers.credit import WINDOW
 from coverslip.viewers.economy import Economy
 from coverslip.viewers.ring import Ring
+from coverslip.viewers.turn import turn
 
 if TYPE_CHECKING:
     from coverslip.viewers.lane import Lane
@@ -194,6 +195,10 @@ class Packer:
     # ---- its own thread ---------------------------------------------------------------
 
     def _run(self) -> None:
+        with turn():
+            self._pack_all()
+
+    def _pack_all(self) -> None:
         if self._may_compress:
             # The codec's first use loads it: not to be taken for its speed.
             compress(memoryview(bytes(1 << 16)), 2, memoryview(bytearray(1 << 16)))

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from coverslip.transport import Delivery
+
+if TYPE_CHECKING:
+    from coverslip.viewers.lane import Lane
 
 __all__ = ["Rate", "Statistics"]
 
@@ -48,6 +53,37 @@ class Statistics(NamedTuple):
     compressed: int
     state: tuple[str, ...]
     transfer: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, lanes: Sequence[Lane], delivery: Delivery, in_flight: int, rate: float
+    ) -> Statistics:
+        """Return a stream's, with what its lanes know now; its lock is held.
+
+        Parameters
+        ----------
+        lanes : sequence of Lane
+            The stream's.
+        delivery : Delivery
+            Their counts.
+        in_flight : int
+            Bytes of memory that hold planes.
+        rate : float
+            Planes sent a second.
+        """
+        reasons: Counter[str] = Counter()
+        for lane in lanes:
+            reasons.update(lane.account.reasons())
+        return cls(
+            *delivery,
+            pending=delivery.pending,
+            bytes_in_flight=in_flight,
+            rate=rate,
+            reasons=dict(reasons),
+            compressed=sum(lane.compressed for lane in lanes),
+            state=tuple(lane.state.value for lane in lanes),
+            transfer=tuple(lane.transfer for lane in lanes),
+        )
 
     @classmethod
     def total(cls, parts: Iterable[Statistics]) -> Statistics:

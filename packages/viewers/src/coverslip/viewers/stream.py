@@ -13,8 +13,9 @@ import os
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,7 @@ from coverslip.viewers.parcel import Draft, Image, owner_of, seal
 from coverslip.viewers.room import LIMIT, Room, default_budget
 from coverslip.viewers.statistics import Rate, Statistics
 from coverslip.viewers.target import Target
+from coverslip.viewers.turn import turn
 
 __all__ = ["LIMIT", "Image", "Statistics", "Stream", "default_budget"]
 
@@ -47,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 _CLOSED = "the stream was closed"
 _BEHIND = "the viewer does not keep up with the stream's other viewers"
+_AMID = "it was sent by a signal handler or a finalizer, in the middle of another call"
 
 
 class Stream:
@@ -89,6 +92,8 @@ class Stream:
         self._producer = producer
         self._group = group
         self._lent = lent
+        self._amid: deque[int] = deque()
+        """Planes sent where no lock may be waited for: counted by who asks for counts next."""
         self._open()
 
     def _open(self) -> None:
@@ -166,6 +171,13 @@ class Stream:
             Not as many sources as viewers. Nothing is raised for what the viewers do.
         """
         self._check()
+        with turn() as first:
+            if first:
+                self._send(images, source)
+            else:
+                self._amid.append(sum(1 for _ in images))
+
+    def _send(self, images: Iterable[Image], source: Source | Sequence[Source]) -> None:
         deadline = time.monotonic() + self._limit
         sources = [source] * len(self._lanes) if isinstance(source, Source) else source
         if len(sources) != len(self._lanes):
@@ -257,7 +269,7 @@ class Stream:
             region = self._room.reserve(nbytes, deadline, lambda: self._post(draft))
         except PlaneTooLarge as error:
             logger.error("a plane cannot be sent: %s", error)
-            self.refuse(1, str(error))
+            self._fail(1, str(error))
             return None
         except ArenaFull as error:
             self._drop(str(error))
@@ -278,6 +290,13 @@ class Stream:
 
     def refuse(self, planes: int, reason: str) -> None:
         """Count planes that cannot be sent, as failed at every viewer."""
+        with turn() as first:
+            if first:
+                self._fail(planes, reason)
+            else:
+                self._amid.append(planes)
+
+    def _fail(self, planes: int, reason: str) -> None:
         with self._lock:
             for lane in self._lanes:
                 lane.account.fail(planes, reason)
@@ -301,10 +320,10 @@ class Stream:
         """
         self._check()
         kind = np.dtype(wire_dtype(np.dtype(dtype)))
-        try:
-            array = self._room.allocate(shape, kind, time.monotonic() + self._limit)
-        except (PlaneTooLarge, ArenaFull, ArenaClosed):
-            array = None
+        array = None
+        with turn() as first, suppress(PlaneTooLarge, ArenaFull, ArenaClosed):
+            if first:
+                array = self._room.allocate(shape, kind, time.monotonic() + self._limit)
         return np.empty(shape, kind) if array is None else array
 
     # ---- counts -----------------------------------------------------------------------
@@ -320,8 +339,9 @@ class Stream:
         """
         self._check()
         deadline = time.monotonic() + timeout
-        for lane in self._lanes:
-            lane.flush(deadline)
+        with turn() as first:
+            for lane in self._lanes if first else ():
+                lane.flush(deadline)
         delivery = self.delivery()
         if delivery.pending:
             logger.warning(
@@ -335,7 +355,11 @@ class Stream:
     def delivery(self) -> Delivery:
         """Return the counts as known now, summed over the viewers."""
         self._come_through_fork()
-        with self._lock:
+        with turn() as first, self._lock if first else nullcontext():
+            while first and self._amid:
+                planes = self._amid.popleft()
+                for lane in self._lanes:
+                    lane.drop(planes, _AMID)
             parts = [lane.account.delivery() for lane in self._lanes]
         return Delivery(
             sent=sum(part.sent for part in parts),
@@ -347,26 +371,15 @@ class Stream:
     def statistics(self) -> Statistics:
         """Return what is known without asking anyone."""
         delivery = self.delivery()
-        self._arena.collect()
-        reasons: Counter[str] = Counter()
-        with self._lock:
-            for lane in self._lanes:
-                reasons.update(lane.account.reasons())
-            state = tuple(lane.state.value for lane in self._lanes)
-            transfer = tuple(lane.transfer for lane in self._lanes)
-            compressed = sum(lane.compressed for lane in self._lanes)
-            under_way = sum(lane.bytes_compressed for lane in self._lanes)
-            rate = self._rate.now()
-        return Statistics(
-            *delivery,
-            pending=delivery.pending,
-            bytes_in_flight=0 if self._closed.is_set() else self._arena.bytes_in_flight + under_way,
-            rate=rate,
-            reasons=dict(reasons),
-            compressed=compressed,
-            state=state,
-            transfer=transfer,
-        )
+        with turn() as first, self._lock if first else nullcontext():
+            if first:
+                self._arena.collect()
+            in_flight = self._arena.bytes_in_flight + sum(
+                lane.bytes_compressed for lane in self._lanes
+            )
+            if self._closed.is_set():
+                in_flight = 0
+            return Statistics.of(self._lanes, delivery, in_flight, self._rate.now())
 
     # ---- the end ----------------------------------------------------------------------
 
