@@ -15,7 +15,7 @@ EXAMPLE = ROOT / "examples" / "matplotlib_viewer"
 MOST_LINES = 120
 
 STREAM = """
-import json, sys
+import json, subprocess, sys
 from coverslip.viewers import connect, viewer_kinds
 from coverslip.viewers.parsers import list_planes
 from pathlib import Path
@@ -27,6 +27,9 @@ for file in listing.planes:
     view.show(tifffile.imread(file.path), **file.components)
 delivery = view.flush(60)
 view.screenshot(sys.argv[2])
+program = [sys.executable, "-m", "coverslip.viewers", "list", "--json"]
+(row,) = json.loads(subprocess.check_output(program))["viewers"]
+assert (row["kind"], row["title"], row["state"]) == ("matplotlib", "the real plate", "ready"), row
 view.stop()
 print(json.dumps([len(listing.planes), delivery._asdict()]))
 """

@@ -123,6 +123,8 @@ class Browser(QWidget):
         assert files[1] is not None
         files[0].setStretchLastSection(True)
         files[0].setHighlightSections(False)
+        # As wide as what is in view: Qt would ask for a thousand files' pictures.
+        files[0].setResizeContentsPrecision(0)
         # No sort until somebody asks for one: the parser's order is natural already.
         files[0].setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         files[1].hide()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from coverslip.viewers.plates.contents import Entry, collect
@@ -40,7 +41,7 @@ class Plate:
     left_out: int = 0
     problems: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def wells(self) -> Counter[str]:
         """Files of each well."""
         return Counter(str(file.components[WELL]) for file in self.files if WELL in file.components)
