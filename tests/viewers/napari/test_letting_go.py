@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from coverslip.viewers.napari.window import LiveWindow
 
 pytestmark = pytest.mark.gui
+
+DEADLINE = 120
 
 
 def is_gone(thing: weakref.ref[Any]) -> bool:
@@ -66,4 +70,30 @@ def test_a_closed_napari_that_has_listened_holds_no_planes(
     main_window(viewer).close()
     del listening, viewer
     eventually(lambda: is_gone(scene), "all that was listened for is gone")
+    assert list_connections() == []
+
+
+AT_A_CONSOLE = """
+import napari
+from coverslip.viewers.napari.listening import Listening
+
+viewer = napari.Viewer(title="mine", show_welcome_screen=False)
+Listening.of(viewer).start()
+if {closed}:
+    viewer.close()
+"""
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_console_that_ends_without_qts_loop_ends_well(
+    display: str, napari_settings: Path, runtime_folder: Path, closed: bool
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_A_CONSOLE.format(closed=closed)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
     assert list_connections() == []

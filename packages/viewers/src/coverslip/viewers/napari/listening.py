@@ -6,6 +6,7 @@ all that it shows. Imports Qt at the top: whoever needs it imports this module i
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -109,8 +110,9 @@ class Listening(QObject):
             guest.end()
 
         def end_with_window() -> None:
-            # What the application would call at its end holds all planes until then.
+            # What would be called at the program's end holds all planes until then.
             quitting.disconnect(end)
+            atexit.unregister(end)
             guest.end()
 
         guest = cls(LiveView(viewer, Memory(room_again=wake)))
@@ -118,6 +120,8 @@ class Listening(QObject):
         assert application is not None  # that of the viewer's window
         quitting = application.aboutToQuit
         # Whichever comes first. Not its own method: Qt forgets those of what is deleted before.
+        # A console that runs Qt's loop by itself ends without quitting, and deletes in any order.
+        atexit.register(end)
         quitting.connect(end)
         window.destroyed.connect(end_with_window)
         return guest
