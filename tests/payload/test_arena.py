@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import sys
 import threading
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -599,6 +601,47 @@ class TestSpill:
         Scarce(monkeypatch, 0)
         with pytest.raises(ArenaFull, match="No space left"):
             Arena(4 * NBYTES)
+
+
+def test_no_step_that_an_exception_interrupts_leaves_it_unusable() -> None:
+    # As Ctrl-C does, wherever Python looks for signals: as a function begins, and after a call.
+    def use(arena: Arena) -> None:
+        for _ in range(3):
+            for region in [taken(arena) for _ in range(3)]:
+                arena.publish(region, [0])
+            arena.clear_lane(0)
+
+    def interrupt(arena: Arena, after: int) -> bool:
+        left = after
+
+        def hook(frame: FrameType, event: str, _: object) -> None:
+            nonlocal left
+            if event in ("call", "c_return") and frame.f_globals["__name__"].startswith(ours):
+                left -= 1
+                if left < 0:
+                    sys.setprofile(None)
+                    raise KeyboardInterrupt
+
+        before = sys.getprofile()
+        try:
+            sys.setprofile(hook)
+            use(arena)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.setprofile(before)
+        return False
+
+    ours = "coverslip.payload."
+    for after in count():
+        with Arena(64 * NBYTES, slots=64) as arena:
+            interrupted = interrupt(arena, after)
+            for _ in range(2):
+                use(arena)
+            assert arena.loads()[0] == 0.0
+        if not interrupted:
+            break
+    assert after > 100, "this many steps were interrupted"
 
 
 def test_how_much_of_it_a_lane_has_not_copied() -> None:

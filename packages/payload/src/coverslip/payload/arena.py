@@ -370,11 +370,18 @@ class Arena:
         while (region := self._regions.abandoned()) is not None:
             self._free(region, leases)
         while (index := leases.oldest_settled()) is not None:
-            self._free(self._regions.settle(index), leases)
+            self._settle(index, leases)
 
     def _collect_rest(self, leases: Leases) -> None:
         for index in leases.all_settled():
-            self._free(self._regions.settle(index), leases)
+            self._settle(index, leases)
+
+    def _settle(self, index: int, leases: Leases) -> None:
+        region = self._regions.settle(index)
+        if region is None:
+            leases.free(index)
+        else:
+            self._free(region, leases)
 
     def _let_go(self, reason: str, *, owned: bool) -> None:
         if self._leases is None:

@@ -105,10 +105,15 @@ class Regions:
             raise StalePlane(f"{slot} was given back by every lane")
         return region
 
-    def settle(self, index: int) -> Region:
-        """Return a published region that no reader has any more; it is in use no longer."""
-        region = self._published.pop(index)
-        self.in_flight -= region.length
+    def settle(self, index: int) -> Region | None:
+        """Return a published region that no reader has any more; it is in use no longer.
+
+        None for one that was on its way in or out when an exception of a signal handler's, such as
+        Ctrl-C, came between two steps.
+        """
+        region = self._published.pop(index, None)
+        if region is not None:
+            self.in_flight -= region.length
         return region
 
     def clear(self) -> None:

@@ -261,6 +261,10 @@ class Stream:
         except ArenaClosed:
             self._drop(_CLOSED)
             return None
+        except BaseException:
+            # Mostly the user's Ctrl-C: what it interrupts must not keep its room for good.
+            self._arena.discard(region)
+            raise
         return region
 
     def _reserve(self, nbytes: int, deadline: float, draft: Draft) -> Region | None:
