@@ -97,9 +97,10 @@ class MacroDialogs:
 
 def _lines(container: Any) -> Iterator[str]:
     """Return what a dialog of ImageJ's says, line by line; a page of HTML as one."""
+    label = class_of("ij.gui.MultiLineLabel")
     for part in container.getComponents():
-        if isinstance(part, class_of("ij.gui.MultiLineLabel")):
-            lines = part.getClass().getDeclaredField("lines")
+        if isinstance(part, label):
+            lines = label.class_.getDeclaredField("lines")
             lines.setAccessible(True)
             yield from map(str, lines.get(part))
         elif isinstance(part, class_of("javax.swing.JEditorPane")):

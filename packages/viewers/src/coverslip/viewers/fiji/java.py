@@ -158,9 +158,9 @@ def start(choice: Choice, heap: int) -> Any:
     for option in options:
         scyjava.config.add_option(option)
     try:
-        return (_start_imagej if choice.kind is Bridge.SCYJAVA else _start_pyimagej)(
-            choice, release
-        )
+        if choice.kind is Bridge.PYIMAGEJ:
+            return _start_pyimagej(choice, release)
+        _start_imagej(choice)
     except ImageJUnavailable:
         raise
     except Exception as error:
@@ -170,9 +170,10 @@ def start(choice: Choice, heap: int) -> Any:
             f"{choice} cannot be started: {type(error).__name__}: {error}; "
             f"give another with --fiji (a folder or an endpoint)"
         ) from error
+    return None
 
 
-def _start_imagej(choice: Choice, release: int | None) -> None:
+def _start_imagej(choice: Choice) -> None:
     import scyjava
     import scyjava.config
 
