@@ -160,7 +160,7 @@ def test_what_the_process_takes_besides_is_taken_off(tmp_path: Path) -> None:
         assert memory._limit == BUDGET // 2
         others = 3 * BUDGET
         memory.weigh()
-        assert memory._limit == BUDGET // 4
+        assert memory._limit == BUDGET // 8
     finally:
         memory.close()
 

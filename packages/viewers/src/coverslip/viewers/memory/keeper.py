@@ -28,9 +28,12 @@ __all__ = ["Memory"]
 
 logger = logging.getLogger(__name__)
 
+_LEAST: Final = 8
+"""Planes have at least an eighth of the budget, whatever the rest of the process takes."""
+
 _QUARTER: Final = 4
-"""Planes have at least a quarter of the budget, whatever the rest of the process and annotations
-take; neighbours of what is in view stay in memory within a quarter of what planes have."""
+"""Annotations leave a quarter of the budget; neighbours of what is in view stay in memory within a
+quarter of what planes have."""
 
 _HEADROOM_SHARE: Final = 8
 _MOST_HEADROOM: Final = 128 << 20
@@ -288,7 +291,7 @@ class Memory:
     def _weigh_process(self) -> None:
         self._unweighed = 0
         others = max(0, self._weigh() - self._books.resident)
-        self._limit = max(self.budget // _QUARTER, self.budget - others)
+        self._limit = max(self.budget // _LEAST, self.budget - others)
 
     @property
     def _due(self) -> bool:
