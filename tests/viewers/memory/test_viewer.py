@@ -74,6 +74,7 @@ def test_a_memory_that_is_full_slows_the_stream_down_and_loses_nothing(
     with serving(port=free_port(), memory=192 * MIB) as server:
         # As if the rest of the process took all but a little.
         monkeypatch.setattr(server.memory, "_weigh", lambda: 1 << 40)
+        server.memory.weigh()
         stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=8 * MIB)
         for number in range(200):
             pixels = np.full((512, 1024), number, np.uint16)
