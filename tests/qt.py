@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PyQt6.QtCore import QThreadPool
 
-__all__ = ["fill_thread_pools"]
+__all__ = ["fill_thread_pools", "let_loops_run_again"]
 
 _DEADLINE = 30.0
 
@@ -51,3 +51,15 @@ def _fill(pool: QThreadPool) -> None:
     for _ in range(pool.maxThreadCount()):
         pool.start(together.wait)  # type: ignore[arg-type]  # the stubs want a call of no result
     together.wait()
+
+
+def let_loops_run_again(application: Any) -> None:
+    """Have Qt forget that it was told to quit after its main loop had ended.
+
+    Quitting closes the windows, and the last one that closes asks for it again. Until the main loop
+    has run once more, every other ends at once: what waits in one later would wait for nothing.
+    """
+    from qtpy.QtCore import QTimer
+
+    QTimer.singleShot(0, application.quit)
+    application.exec()

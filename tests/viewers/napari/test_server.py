@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coverslip.transport import list_connections
+from tests.qt import let_loops_run_again
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QApplication
@@ -69,6 +70,7 @@ def test_it_outlives_errors_in_its_window_and_ends_with_it(
 
     QTimer.singleShot(0, when_ready)
     server.run()
+    let_loops_run_again(qt_application)
     assert failed == ["RuntimeError: a plugin's slot"]
     assert list_connections() == []
     with pytest.raises(RuntimeError, match="the window is closed"):

@@ -61,11 +61,13 @@ class NapariViewerServer(NapariServer, StandaloneServer):
         pump = Pump(self, self._shown.paint, self._application.quit)
         self.pump_with(pump)
         before, sys.excepthook = sys.excepthook, self._on_error
-        self._application.lastWindowClosed.connect(self._application.quit)
+        application = self._application
+        application.lastWindowClosed.connect(application.quit)
         self.set_state("ready")
         try:
-            self._application.exec()
+            application.exec()
         finally:
+            application.lastWindowClosed.disconnect(application.quit)
             self.pump_with(None)
             pump.stop()
             sys.excepthook = before
