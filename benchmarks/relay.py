@@ -52,7 +52,7 @@ class Setting(NamedTuple):
 SETTINGS = (
     Setting("1 Gbit/s", "1gbit"),
     Setting("no limit", None),
-    Setting("no limit, the relay on a core of its own", None, apart=True),
+    Setting("no limit, relay apart", None, apart=True),
 )
 
 
@@ -80,9 +80,12 @@ def relay_table(console: Console, rounds: int) -> None:
     if reason:
         console.print(f"relay: skipped, {reason}")
         return
-    table = Table(title=f"inline, straight and through a relay, medians of {rounds} rounds")
+    table = Table(
+        title=f"inline, straight and through a relay, medians of {rounds} rounds: MB/s, "
+        "and CPU s/GB of each process, straight and then through the relay"
+    )
     parts = ("pipeline", "viewer", "sum", "pipeline", "viewer", "relay", "sum")
-    for heading in ("", "straight MB/s", "relay MB/s", "ratio", *(f"{one} s/GB" for one in parts)):
+    for heading in ("", "straight", "relay", "ratio", *parts):
         table.add_column(heading, justify="right" if heading else "left")
     for setting in SETTINGS:
         for name, what in (("noise", "noise"), ("a real plate", str(PLATE))):
