@@ -563,40 +563,32 @@ class TestEnds:
         eventually(lambda: arena.closed, "the stream was closed")
         assert server.ledgers[name].counts().shown == 20
 
-    @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no POSIX signals here")
-    def test_a_signal_handler_may_call_in_the_middle_of_a_call(
-        self, server: HeadlessServer
-    ) -> None:
-        # It holds the locks of what it interrupts: whoever waited for one would wait for ever.
+    def test_a_call_in_the_middle_of_a_call_waits_for_no_lock(self, server: HeadlessServer) -> None:
+        # As a signal handler's, or a finalizer's, while its thread holds the locks of both.
         stream = Stream([RemoteVisualizer(server.connection.endpoint)])
-        calls = sent = 0
+        locked, done = threading.Event(), threading.Event()
 
-        def handle(*_: object) -> None:
-            nonlocal calls
-            send(stream, plane(0, 16), signal=calls)
-            stream.allocate((16, 16), np.uint16)
-            stream.flush(0)
-            stream.statistics()
-            calls += 1
-            if calls == 50:
-                stream.close(DEADLINE)
-            else:
-                signal.setitimer(signal.ITIMER_REAL, 0.001)
+        def hold() -> None:
+            with stream._lock, stream._arena._lock:
+                locked.set()
+                done.wait(DEADLINE)
 
-        before = signal.signal(signal.SIGALRM, handle)
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0.001)
-            with contextlib.suppress(StreamClosed):
-                while True:
-                    send(stream, plane(0, 16), n=0)
-                    sent += 1
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-        delivery = stream.close(DEADLINE)
-        assert delivery.complete
-        assert delivery.sent == sent + calls
-        assert delivery.shown >= sent
+        holder = threading.Thread(target=hold)
+
+        def images() -> Iterator[Image]:
+            holder.start()
+            assert locked.wait(DEADLINE)
+            send(stream, plane(0), plane(1), n=0)
+            assert stream.allocate((16, 16), np.uint16).shape == (16, 16)
+            assert stream.flush(DEADLINE).sent == stream.statistics().sent == 0
+            done.set()
+            holder.join(DEADLINE)
+            yield Image({}, plane(2))
+            stream.close(DEADLINE)
+
+        stream.send(images(), Source())
+        eventually(lambda: stream._arena.closed, "the stream was closed")
+        assert stream.close() == (3, 1, 2, 0)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     def test_a_child_forked_while_the_stream_is_locked_still_has_its_counts(
@@ -623,6 +615,20 @@ class TestEnds:
 
 
 class TestBackPressure:
+    def test_room_that_the_caller_keeps_is_not_the_viewer_s_fault(
+        self, server: HeadlessServer
+    ) -> None:
+        viewer = RemoteVisualizer(server.connection.endpoint)
+        stream = Stream([viewer], budget=100_000, limit=0.1)
+        kept = [stream.allocate((64, 64), np.uint16) for _ in range(12)]
+        send(stream, plane(0))
+        assert stream.flush(DEADLINE) == (1, 0, 1, 0)
+        ((reason, _),) = stream.statistics().reasons.items()
+        assert "allocate() that were not shown" in reason
+        del kept
+        send(stream, plane(0))
+        assert stream.close(DEADLINE) == (2, 1, 1, 0)
+
     def test_a_slow_viewer_is_waited_for(self, server: HeadlessServer) -> None:
         server.slow = 0.005
         stream = Stream([RemoteVisualizer(server.connection.endpoint)], budget=100_000)

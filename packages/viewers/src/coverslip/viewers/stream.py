@@ -49,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 _CLOSED = "the stream was closed"
 _BEHIND = "the viewer does not keep up with the stream's other viewers"
+_KEPT = "arrays from allocate() that were not shown hold more than half of the stream's memory"
 _AMID = "it was sent by a signal handler or a finalizer, in the middle of another call"
 
 
@@ -281,7 +282,9 @@ class Stream:
         except ArenaClosed:
             region = None
         if region is None:
-            self._drop("the viewer does not keep up")
+            # What `allocate` gave and nobody has shown yet is no viewer's to make room of.
+            kept = self._arena.bytes_reserved > self._budget // 2
+            self._drop(_KEPT if kept else "the viewer does not keep up")
         return region
 
     def _absence(self, lane: Lane) -> str:
