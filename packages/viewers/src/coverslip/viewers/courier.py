@@ -248,7 +248,8 @@ class Courier:
         except TransportError as error:
             logger.debug("attaching to %s: %s", self.address, error)
             if self._lane.connecting and self._overdue():
-                self._lane.lose(f"the viewer at {self.address} refuses the stream: {error}")
+                what = "refuses" if isinstance(error, RequestRefused) else "has not taken"
+                self._lane.lose(f"the viewer at {self.address} {what} the stream: {error}")
             return
         if attached.transfer == "inline":
             logger.info("pixels travel inline to %s: %s", self.address, attached.reason)

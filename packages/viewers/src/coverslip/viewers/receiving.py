@@ -76,6 +76,8 @@ _READ_SHARE = 16
 """A viewer that is short of memory has at most about this much of its streams' resident, or this
 part of its budget."""
 
+_LET_GO = "the viewer stood still so long that the stream let go of it"
+
 
 class _Source(NamedTuple):
     """A stream as this viewer knows it; owned by the server thread."""
@@ -89,7 +91,7 @@ class ReceivingServer(ZMQServer):
     """Receives planes exactly as its streams published them, in order within a stream.
 
     Each plane that arrives is put into the inbox, or ends in its stream's ledger as dropped (its
-    slot was written again before it was read, or there is no room for it at all) or failed (with
+    stream let go of it before it was read, or there is no room for it at all) or failed (with
     the reason). Nothing waits in here: all of it runs on the server thread, but for what says
     otherwise.
 
@@ -221,7 +223,7 @@ class ReceivingServer(ZMQServer):
             try:
                 arrival = self._arrive(batch, sequence, plane, reader, frames)
             except StalePlane:
-                ledger.dropped(sequence, "its slot was written again before the viewer read it")
+                ledger.dropped(sequence, _LET_GO)
             except NoRoom as error:
                 ledger.dropped(sequence, str(error))
                 _give_back(plane, reader)

@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 from typing import Any
 
-from distributed import Scheduler
+from distributed import Scheduler, Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 __all__ = ["Farewell"]
+
+_MOMENT = 2.0
+"""Seconds after its client for which a cluster may end, too."""
 
 
 class Farewell(SchedulerPlugin):
@@ -31,6 +34,12 @@ class Farewell(SchedulerPlugin):
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
         """Take it away, if it was that client; the scheduler calls this in its event loop."""
         if client == self._client:
+            # A cluster that a client has for itself is closed right after it: its workers end their
+            # streams themselves, and would be asked while they do.
+            asyncio.get_running_loop().call_later(_MOMENT, self._begin, scheduler)
+
+    def _begin(self, scheduler: Scheduler) -> None:
+        if scheduler.status is Status.running:
             # Kept: the loop itself holds a task weakly.
             self._ending = asyncio.get_running_loop().create_task(self._end(scheduler))
 
