@@ -184,6 +184,21 @@ class TestSeveral:
             stream.send([Image({}, PIXELS)], [Source()] * 3)
 
 
+def test_a_question_waits_for_a_frozen_viewer_as_long_as_it_is_told(
+    runtime_folder: Path, free_port: Callable[[], int]
+) -> None:
+    with First(port=free_port()) as server:  # its window's loop stands still
+        server.bind()
+        server.start()
+        visualizer = HeadlessVisualizer(port=server.connection.endpoint.port)
+        assert visualizer.find_viewer()
+        with View(visualizer) as view:
+            with pytest.raises(ViewerGone, match=r"did not answer: .*0\.2 s"):
+                view.layers(timeout=0.2)
+            with pytest.raises(ViewerGone, match=r"did not answer: .*0\.2 s"):
+                view.screenshot(timeout=0.2)
+
+
 class TestNone:
     def test_nothing_is_sent_and_questions_say_why(self) -> None:
         with View([]) as view:

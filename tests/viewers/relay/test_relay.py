@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from coverslip.transport import Ledger
-from coverslip.viewers import View
+from coverslip.viewers import View, ViewerRefused
 from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.server import Arrival
 from tests.viewers.headless import HeadlessServer
@@ -192,3 +192,11 @@ def test_a_real_plate_goes_through_it(relay: Relay, viewer: Viewer, plates: Path
         # On loopback, where that is not faster: what is kept and sent on is to be small.
         assert view.statistics().compressed > 0
     shows(one, expected)
+
+
+def test_what_it_cannot_do_is_said_so(relay: Relay) -> None:
+    with (
+        producer(relay()) as view,
+        pytest.raises(ViewerRefused, match=r"the relay viewer on port \d+ cannot do that: .*'Scr"),
+    ):
+        view.screenshot()

@@ -48,6 +48,7 @@ from coverslip.viewers.errors import (
     UnreadableImage,
     ViewerError,
     ViewerGone,
+    ViewerRefused,
 )
 from coverslip.viewers.fiji import FijiStreamVisualizer
 from coverslip.viewers.given import current_stream
@@ -99,6 +100,7 @@ __all__ = [
     "View",
     "ViewerError",
     "ViewerGone",
+    "ViewerRefused",
     "backend_names",
     "connect",
     "current_stream",

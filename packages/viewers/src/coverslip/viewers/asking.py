@@ -46,7 +46,11 @@ class Asking:
         return self.visualizers[0]
 
     def layers(
-        self, checksums: bool = False, *, viewer: str | None = None
+        self,
+        checksums: bool = False,
+        *,
+        viewer: str | None = None,
+        timeout: float = ANSWER_TIMEOUT,
     ) -> tuple[LayerInfo, ...]:
         """Return what the viewer holds, as it holds it; of several, one after another.
 
@@ -56,21 +60,30 @@ class Asking:
             Also the CRC-32 of each plane's pixels.
         viewer : str, optional
             The kind of the one to ask, of several.
+        timeout : float, default 30.0
+            Seconds that each viewer has to answer; one that draws, or takes checksums of gigabytes,
+            needs some.
 
         Raises
         ------
         ViewerGone
             No viewer answers.
+        ViewerRefused
+            It answers that it cannot do that.
         """
         question = DescribeLayers(checksums=checksums)
         return tuple(
             layer
             for visualizer in self._chosen(viewer)
-            for layer in ask(visualizer, question, Layers).layers
+            for layer in ask(visualizer, question, Layers, timeout).layers
         )
 
     def screenshot(
-        self, path: str | os.PathLike[str] | None = None, *, viewer: str | None = None
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        viewer: str | None = None,
+        timeout: float = ANSWER_TIMEOUT,
     ) -> Png:
         """Return the viewer's window as PNG, and write it to `path` if given.
 
@@ -82,17 +95,21 @@ class Asking:
             The file.
         viewer : str, optional
             The kind of the one to ask, of several; None puts their windows side by side.
+        timeout : float, default 30.0
+            Seconds that each viewer has to answer.
 
         Raises
         ------
         ViewerGone
             No viewer answers.
+        ViewerRefused
+            It answers that it has no window, such as a relay, or that it cannot.
         ValueError
             The file's name ends in something else than ``.png``.
         """
         if path is not None and Path(path).suffix.lower() not in {"", ".png"}:
             raise ValueError(f"{os.fspath(path)!r}: a screenshot is written as PNG, name it .png")
-        windows = [ask(one, Screenshot(), Picture).png for one in self._chosen(viewer)]
+        windows = [ask(one, Screenshot(), Picture, timeout).png for one in self._chosen(viewer)]
         png = Png(side_by_side(windows))
         if path is not None:
             Path(path).write_bytes(png)
@@ -102,6 +119,13 @@ class Asking:
         """Take away every layer that came through coverslip, from all viewers or from one.
 
         What this view has sent before goes away, too: it is waited for, half a minute at most.
+
+        Raises
+        ------
+        ViewerGone
+            No viewer answers.
+        ViewerRefused
+            It answers that it cannot do that.
         """
         chosen = self._chosen(viewer)
         # A question overtakes the planes that are under way: they would be shown once it is over.

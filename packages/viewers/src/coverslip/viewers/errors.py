@@ -19,6 +19,7 @@
     ├── TooManyLayers    a plane for one layer more than a viewer shows; says what to stack
     ├── TooManyPlaces    a plane for a hyperstack of more places than it can have; says what to do
     ├── ViewerGone       a question needs a live viewer and there is none
+    ├── ViewerRefused    a viewer that answers cannot do what it was asked, or has failed to
     └── StreamClosed     the stream was closed, by `close` or by the end of the process
 
 What the layers below raise (`coverslip.transport.TransportError`,
@@ -48,6 +49,7 @@ __all__ = [
     "UnreadableImage",
     "ViewerError",
     "ViewerGone",
+    "ViewerRefused",
 ]
 
 
@@ -117,6 +119,10 @@ class NoStream(ViewerError, LookupError):
 
 class ViewerGone(ViewerError):
     """The viewer that was asked is not there (any more)."""
+
+
+class ViewerRefused(ViewerError):
+    """The viewer that was asked answers that it cannot do that, or why it has failed to."""
 
 
 class StreamClosed(ViewerError):

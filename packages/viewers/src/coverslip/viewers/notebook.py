@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from coverslip.transport import Delivery, Picture, Screenshot
-from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.errors import ViewerGone, ViewerRefused
 from coverslip.viewers.questions import ask
 from coverslip.viewers.stream import Stream
 from coverslip.viewers.visualizer import StreamVisualizer
@@ -108,6 +108,8 @@ class Card:
             picture = thumbnail(ask(visualizer, Screenshot(), Picture, _PATIENCE).png)
         except ViewerGone:
             return f"<div>{html.escape(name)}: no picture, it does not answer</div>"
+        except ViewerRefused:
+            return f"<div>{html.escape(name)}: no picture, it gives none</div>"
         except Exception:
             # A cell that shows a view must not fail for want of its picture.
             logger.exception("the picture of %s", name)

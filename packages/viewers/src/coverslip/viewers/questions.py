@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from coverslip.transport import Reply, Request, RequestRefused, TransportError, request
-from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.errors import ViewerGone, ViewerRefused
 from coverslip.viewers.visualizer import StreamVisualizer
 
 __all__ = ["ANSWER_TIMEOUT", "ask", "side_by_side"]
@@ -33,17 +33,24 @@ def ask(
     ------
     coverslip.transport.RequestRefused
         It will not do it, where that is an answer (`may_refuse`); the message says why.
+    ViewerRefused
+        It answers that it will not do it, or does not know what is asked.
     ViewerGone
         It does not answer.
     """
+    name = f"the {visualizer.kind} viewer on port {visualizer.port}"
     try:
         return request(visualizer.endpoint, question, answer, timeout=timeout)
-    except TransportError as error:
-        if may_refuse and isinstance(error, RequestRefused):
+    except RequestRefused as refused:
+        if may_refuse:
             raise
-        raise ViewerGone(
-            f"the {visualizer.kind} viewer on port {visualizer.port} did not answer: {error}"
-        ) from error
+        failure = refused.failure
+        if failure.code == "unknown":
+            asked = type(question).__name__
+            raise ViewerRefused(f"{name} cannot do that: it knows no {asked!r}") from refused
+        raise ViewerRefused(f"{name} has not done it: {failure.message}") from refused
+    except TransportError as error:
+        raise ViewerGone(f"{name} did not answer: {error}") from error
 
 
 def side_by_side(pictures: Sequence[bytes]) -> bytes:

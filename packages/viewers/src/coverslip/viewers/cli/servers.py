@@ -16,13 +16,13 @@ from coverslip.transport import (
     TransportError,
     list_connections,
     ping,
-    request,
 )
 from coverslip.transport import stop as stop_server
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.words import in_one_line
 from coverslip.viewers.errors import ViewerGone
-from coverslip.viewers.questions import ANSWER_TIMEOUT
+from coverslip.viewers.questions import ask
+from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.roster import Health, Roster, ViewerState
 from coverslip.viewers.words import format_duration
 
@@ -100,11 +100,13 @@ def run_clear(port: int, *, as_json: bool = False) -> None:
         No viewer of this user is on that port.
     ViewerGone
         It does not answer.
+    ViewerRefused
+        It answers that it cannot do that.
     """
     connections = _on(port)
     for connection in connections:
         _require_answer(connection)
-        request(connection.endpoint, Clear(), Done, timeout=ANSWER_TIMEOUT)
+        ask(RemoteVisualizer(connection.endpoint), Clear(), Done)
         report.note(f"cleared {_where(connection)}")
     if as_json:
         report.print_json({"cleared": [_named(one) for one in connections]})

@@ -13,7 +13,7 @@ from coverslip.viewers.cli.words import in_one_line
 from coverslip.viewers.config import StreamingConfig
 from coverslip.viewers.connect import connect
 from coverslip.viewers.display import ends_with_xvfb_run
-from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.errors import ViewerError, ViewerGone
 from coverslip.viewers.view import View
 from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
@@ -128,7 +128,7 @@ def take_picture(view: View, picture: Path | None) -> bool:
         return True
     try:
         view.screenshot(picture)
-    except (ViewerGone, OSError) as error:
+    except (ViewerError, OSError) as error:
         report.warn("no screenshot", in_one_line(error))
         return False
     return True
