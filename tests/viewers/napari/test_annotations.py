@@ -14,6 +14,7 @@ import roifile
 from coverslip.payload import InvalidMessage, as_points, as_rois, as_shapes, as_tracks
 from coverslip.viewers.napari.snapshot import snapshot_of
 from tests.viewers.napari.conftest import Show, plane
+from tests.viewers.napari.looking import values
 
 if TYPE_CHECKING:
     from coverslip.viewers.napari.window import LiveWindow
@@ -172,6 +173,20 @@ def test_tracks_run_along_their_time(window: LiveWindow, show: Show) -> None:
     assert layer.data[:, 1].tolist() == [1, 2, 3, 3]
     go(window, show, well="A2")
     assert len(layer.data) == 1, "one position alone, which napari draws nothing of"
+
+
+def test_tracks_that_come_with_the_last_planes_leave_the_eye_on_the_newest(
+    window: LiveWindow, show: Show
+) -> None:
+    for timepoint in (0, 1, 2, 3):
+        show(5, well="A2", timepoint=timepoint, paint=False)
+    table = as_tracks([[7, timepoint, 2, 2 + timepoint] for timepoint in (0, 1, 2, 3)])
+    show(table, kind="tracks", along=("timepoint",), well="A2")
+    assert values(window) == {"well": "A2", "timepoint": 3}
+    assert window.viewer.layers["Tracks"].current_time == 3
+    show(5, well="A1", timepoint=1)
+    show(table, kind="tracks", along=("timepoint",), well="A2")
+    assert values(window) == {"well": "A2", "timepoint": 1}, "no further than it says"
 
 
 def test_tracks_among_more_axes_than_napari_s_have_are_seen_up_to_the_moment(

@@ -177,7 +177,8 @@ class Scene:
             if change.emptied or live.in_view(placement.coordinates, self._sliders.looked_at):
                 live.stale = True
         if live.drawn.visible and not late:
-            self._newest = placement.coordinates
+            # On top of those before it: a table has no place on the axes that its rows run along.
+            self._newest = {**(self._newest or {}), **placement.coordinates}
         if self._retention.note(placement) or change.grown_axes or live.outgrown:
             self._footing.outdated = True
         self.overview.see(placement, tile, late=late)
