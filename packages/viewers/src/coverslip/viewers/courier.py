@@ -31,6 +31,7 @@ from coverslip.transport import (
     TransportError,
     request,
 )
+from coverslip.viewers.standing import LaneState
 from coverslip.viewers.target import Presence, Target
 from coverslip.viewers.turn import turn
 
@@ -169,7 +170,7 @@ class Courier:
                 # What fails may fail at each look, as a runtime folder that is gone: said once.
                 logger.log(level, "the courier of lane %d goes on", self._lane.index, exc_info=True)
                 level = logging.DEBUG
-                if self._lane.waiting:
+                if self._lane.state is LaneState.WAITING:
                     self._lane.lose(f"the viewer cannot be looked for: {error}")
             else:
                 level = logging.ERROR
@@ -203,7 +204,7 @@ class Courier:
                 self._fetch_counts()
         elif lane.live:
             lane.lose("the viewer does not answer (ended or frozen)")
-        elif lane.connecting and self._overdue():
+        elif lane.state is LaneState.CONNECTING and self._overdue():
             lane.lose(f"the viewer at {self.address} did not answer in {self._limit:g} s")
         if not lane.live and self._target.presence() is Presence.GONE:
             self._bury()
@@ -212,7 +213,7 @@ class Courier:
         endpoint = self._target.locate()
         if endpoint is None:
             presence = self._target.presence()
-            if self._lane.waiting and presence is Presence.GONE:
+            if self._lane.state is LaneState.WAITING and presence is Presence.GONE:
                 self._lane.lose("there is no viewer")
             elif presence is Presence.STARTING:
                 self._lane.expect()
@@ -247,7 +248,7 @@ class Courier:
             attached = self.ask(message, Attached, _CONTROL_TIMEOUT)
         except TransportError as error:
             logger.debug("attaching to %s: %s", self.address, error)
-            if self._lane.connecting and self._overdue():
+            if self._lane.state is LaneState.CONNECTING and self._overdue():
                 what = "refuses" if isinstance(error, RequestRefused) else "has not taken"
                 self._lane.lose(f"the viewer at {self.address} {what} the stream: {error}")
             return

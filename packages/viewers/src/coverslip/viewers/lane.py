@@ -116,16 +116,6 @@ class Lane:
         return self._state is not LaneState.ABSENT
 
     @property
-    def waiting(self) -> bool:
-        """Whether the viewer is on its way."""
-        return self._state is LaneState.WAITING
-
-    @property
-    def connecting(self) -> bool:
-        """Whether the viewer is there and was not attached to yet."""
-        return self._state is LaneState.CONNECTING
-
-    @property
     def live(self) -> bool:
         """Whether planes are sent as they come."""
         return self._state is LaneState.LIVE

@@ -15,11 +15,12 @@ from coverslip.payload import (
     Region,
     Slot,
     Source,
+    UnsupportedArray,
     Value,
     wire_dtype,
 )
 
-__all__ = ["Draft", "Image", "Parcel", "owner_of", "seal"]
+__all__ = ["Draft", "Image", "Parcel", "seal"]
 
 _PLANES = 64
 _BYTES = 32 << 20
@@ -81,9 +82,22 @@ class Draft:
         self._written.append((region, image))
         self.nbytes += region.length
 
-    def holds(self, owner: NDArray[Any]) -> bool:
-        """Whether a plane of it lies in the memory of that array."""
-        return any(owner is owner_of(image.pixels) for _, image in self._written)
+    def refuse_shown(self, pixels: NDArray[Any], arena: Arena) -> None:
+        """Refuse what lies in a slot that was given away; what is still in here may be read.
+
+        Raises
+        ------
+        coverslip.payload.UnsupportedArray
+            It does.
+        """
+        owner = _owner_of(pixels)
+        if owner.flags.writeable or not arena.holds(owner):
+            return
+        if not any(owner is _owner_of(image.pixels) for _, image in self._written):
+            raise UnsupportedArray(
+                "this array came from allocate() and was shown before: its memory is the viewers' "
+                "now and holds another plane by and by; allocate one for each plane"
+            )
 
     def publish(self, arena: Arena, lanes: Sequence[int]) -> list[Parcel]:
         """Give the planes to the readers on `lanes`, a parcel each; nothing is left here."""
@@ -114,7 +128,7 @@ class Draft:
         return written
 
 
-def owner_of(pixels: NDArray[Any]) -> NDArray[Any]:
+def _owner_of(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return the array whose memory it is that `pixels` is a view of."""
     while isinstance(pixels.base, np.ndarray):
         pixels = pixels.base

@@ -30,15 +30,15 @@ from coverslip.payload import (
     PlaneTooLarge,
     Region,
     Source,
-    UnsupportedArray,
     wire_dtype,
 )
 from coverslip.transport import Delivery, Identity, identify
 from coverslip.viewers.errors import StreamClosed
 from coverslip.viewers.holdings import Holdings
 from coverslip.viewers.lane import Lane
-from coverslip.viewers.parcel import Draft, Image, owner_of, seal
+from coverslip.viewers.parcel import Draft, Image, seal
 from coverslip.viewers.room import LIMIT, Room, default_budget
+from coverslip.viewers.shortage import Shortage
 from coverslip.viewers.statistics import Rate, Statistics
 from coverslip.viewers.target import Target
 from coverslip.viewers.turn import turn
@@ -103,7 +103,7 @@ class Stream:
         self._closed = threading.Event()
         self._rate = Rate()
         self._arena = Arena(self._budget, lanes=max(1, len(self._targets)), spill=True)
-        self._spilled: str | None = None
+        self._shortage = Shortage(self._arena)
         owner = identify() or Identity(os.getpid(), 0.0)
         producer = self._producer or f"{psutil.Process().name()} (pid {owner.pid})"
         self._lanes = [
@@ -192,7 +192,7 @@ class Stream:
                 if region is not None:
                     seal(image.pixels)
                 else:
-                    self._refuse_shown(image.pixels, draft)
+                    draft.refuse_shown(image.pixels, self._arena)
                     if draft.full:
                         self._post(draft)
                     region = self._copy_in(image.pixels, deadline, draft)
@@ -202,17 +202,6 @@ class Stream:
             self._post(draft)
         with self._lock:
             self._rate.count(sent)
-
-    def _refuse_shown(self, pixels: NDArray[Any], draft: Draft) -> None:
-        """Refuse what lies in a slot that was given away; what is still in `draft` may be read."""
-        owner = owner_of(pixels)
-        if owner.flags.writeable or not self._arena.holds(owner):
-            return
-        if not draft.holds(owner):
-            raise UnsupportedArray(
-                "this array came from allocate() and was shown before: its memory is the viewers' "
-                "now and holds another plane by and by; allocate one for each plane"
-            )
 
     def _post(self, draft: Draft) -> None:
         """Publish what is written and send it; empties `draft`."""
@@ -234,21 +223,9 @@ class Stream:
                 return
             self._room.sent(lanes, draft.nbytes)
             parcels = draft.publish(self._arena, [lane.index for lane in lanes])
-            if parcels[0].private or self._spilled:
-                self._say_how_pixels_travel(private=parcels[0].private)
+            self._shortage.note(private=parcels[0].private)
             for lane, parcel in zip(lanes, parcels, strict=True):
                 lane.post(parcel)
-
-    def _say_how_pixels_travel(self, *, private: bool) -> None:
-        """Say once that there is no shared memory, and once that there is again."""
-        if private and not self._spilled:
-            # A system that gives and refuses by turns is complained of once.
-            level = logging.WARNING if self._spilled is None else logging.DEBUG
-            self._spilled = self._arena.refused or "it was refused a moment ago"
-            logger.log(level, "pixels travel inline while there is no room: %s", self._spilled)
-        elif self._spilled and not self._arena.refused:
-            self._spilled = ""
-            logger.info("there is shared memory again: pixels no longer travel inline")
 
     def _copy_in(self, pixels: NDArray[Any], deadline: float, draft: Draft) -> Region | None:
         """Return a region that holds the pixels, or None when they were dropped, and counted."""
