@@ -249,7 +249,7 @@ class Arena:
         with self._lock:
             if self._leases is not None:
                 self._regions.take_back(region)
-                self._free(region, self._leases)
+                self._free(region.index, region, self._leases)
 
     def view(self, slot: Slot) -> memoryview:
         """Return the bytes of a published slot, read-only, to send them inline.
@@ -283,8 +283,7 @@ class Arena:
         with self._lock:
             if self._leases is None:
                 return 0
-            ended = self._leases.count(lane)
-            self._leases.clear(lane)
+            ended = self._leases.clear(lane)
             self._collect_rest(self._leases)
             return ended
 
@@ -321,8 +320,8 @@ class Arena:
             if self._leases is None:
                 return [0.0] * self._layout.lanes
             slots, nbytes = self._leases.held()
-            shares = np.maximum(slots / self._layout.slots, nbytes / self.budget)
-            return [float(share) for share in shares[: self._layout.lanes]]
+        shares = np.maximum(slots / self._layout.slots, nbytes / self.budget)
+        return [float(share) for share in shares[: self._layout.lanes]]
 
     def collect(self) -> int:
         """Free every slot that all its lanes have copied; return how many."""
@@ -362,26 +361,20 @@ class Arena:
         if not 0 <= lane < self._layout.lanes:
             raise ValueError(f"lane {lane} of an arena with {self._layout.lanes} lanes")
 
-    def _free(self, region: Region, leases: Leases) -> None:
-        leases.free(region.index)
-        self._supply.give(region.place, region.length)
+    def _free(self, index: int, region: Region | None, leases: Leases) -> None:
+        leases.free(index)
+        if region is not None:
+            self._supply.give(region.place, region.length)
 
     def _collect_oldest(self, leases: Leases) -> None:
         while (region := self._regions.abandoned()) is not None:
-            self._free(region, leases)
+            self._free(region.index, region, leases)
         while (index := leases.oldest_settled()) is not None:
-            self._settle(index, leases)
+            self._free(index, self._regions.settle(index), leases)
 
     def _collect_rest(self, leases: Leases) -> None:
         for index in leases.all_settled():
-            self._settle(index, leases)
-
-    def _settle(self, index: int, leases: Leases) -> None:
-        region = self._regions.settle(index)
-        if region is None:
-            leases.free(index)
-        else:
-            self._free(region, leases)
+            self._free(index, self._regions.settle(index), leases)
 
     def _let_go(self, reason: str, *, owned: bool) -> None:
         if self._leases is None:

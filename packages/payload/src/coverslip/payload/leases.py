@@ -84,9 +84,11 @@ class Leases:
         leased &= self._granted[: self._highest, np.newaxis]
         return np.count_nonzero(leased, axis=0), self._lengths[: self._highest] @ leased
 
-    def clear(self, lane: int) -> None:
-        """End all leases of the lane."""
+    def clear(self, lane: int) -> int:
+        """End all leases of the lane; return how many there were."""
+        ended = self.count(lane)
         self._table.column(lane, self._highest)[:] = 0
+        return ended
 
     def newest(self, lane: int) -> Iterator[tuple[int, int]]:
         """Yield index and bytes of each slot that the lane has a lease on, the last granted first.
