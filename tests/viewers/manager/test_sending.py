@@ -17,11 +17,12 @@ pytest.importorskip("PyQt6")
 import tifffile
 from pytestqt.qtbot import QtBot
 
-from coverslip.transport import Delivery, Endpoint, Pong, RequestTimeout, ping
+from coverslip.transport import Delivery, Endpoint, Pong, RequestTimeout, ping, request
 from coverslip.viewers import ViewerGone, settle
 from coverslip.viewers.manager import sending
 from coverslip.viewers.manager.plate import read_plate
 from coverslip.viewers.manager.sending import Sender, describe
+from coverslip.viewers.messages import DescribeLayers, Layers
 from coverslip.viewers.plates.contents import Entry
 from coverslip.viewers.plates.stored import StoredImage
 from coverslip.viewers.roster import Roster, ViewerState
@@ -79,6 +80,18 @@ def test_a_fault_of_ours_is_told_and_what_is_sent_later_is_shown(
             sender.send(state, files)
         assert settled.args is not None
         assert settled.args[1].shown == SITES
+
+
+def test_files_are_shown_as_is_configured(
+    sender: Sender, files: tuple[Entry, ...], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVERSLIP_STREAMING_KEEP", "3")
+    with serving():
+        state = the_viewer()
+        with qtbot.waitSignal(sender.settled, timeout=SOON):
+            sender.send(state, files)
+        reply = request(state.endpoint, DescribeLayers(), Layers, timeout=20.0)
+        assert [len(layer.planes) for layer in reply.layers] == [3]
 
 
 def test_a_viewer_that_does_not_answer_while_it_starts_is_waited_for(

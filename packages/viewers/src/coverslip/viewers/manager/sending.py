@@ -12,6 +12,8 @@ from types import MappingProxyType
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from coverslip.transport import Delivery, RequestTimeout, TransportError, ping
+from coverslip.viewers.config.lazy import config_in_force
+from coverslip.viewers.config.streaming import streaming_config
 from coverslip.viewers.errors import UnreadableImage, ViewerError, ViewerGone
 from coverslip.viewers.plates.contents import Entry
 from coverslip.viewers.plates.sending import send_image
@@ -131,7 +133,9 @@ class Sender(QObject):
             self._await(queue.state)
             # By its line, be it here or elsewhere: the viewer proves by itself whether it shares
             # memory with this process, and a kind that is not installed here is as good as ours.
-            view = View(RemoteVisualizer(queue.state.endpoint))
+            endpoint = queue.state.endpoint
+            config = config_in_force(streaming_config(endpoint.kind))
+            view = View(RemoteVisualizer(endpoint), config=config)
             try:
                 self._send_all(queue, view)
                 return settle(view, lambda _: None, self._closing.is_set)

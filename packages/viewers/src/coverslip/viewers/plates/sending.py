@@ -5,13 +5,14 @@ from __future__ import annotations
 from coverslip.payload import PayloadError, as_planes, as_source
 from coverslip.viewers.errors import UnreadableImage
 from coverslip.viewers.plates.stored import StoredImage
+from coverslip.viewers.plates.units import calibrated
 from coverslip.viewers.view import View
 
 __all__ = ["send_image"]
 
 
 def send_image(view: View, image: StoredImage) -> None:
-    """Read a picture and send its planes.
+    """Read a picture and send its planes, as the view asks for; the rest is as the file says.
 
     Raises
     ------
@@ -27,7 +28,12 @@ def send_image(view: View, image: StoredImage) -> None:
             components=image.components,
             coordinates=image.coordinates,
         )
-        source = as_source(display=image.display)
+        sources = [
+            as_source(
+                modes=look.modes, display=calibrated(look.display, image.display), keep=look.keep
+            )
+            for look in view.looks
+        ]
     except PayloadError as error:
         raise UnreadableImage(f"{image.origin}: {error}") from error
-    view.send(source, planes, rgb="c" in image.axes, origin=image.origin)
+    view.send(sources, planes, rgb="c" in image.axes, origin=image.origin)

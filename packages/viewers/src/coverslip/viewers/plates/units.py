@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import msgspec
+
 from coverslip.payload import Display
 
-__all__ = ["display_of"]
+__all__ = ["calibrated", "display_of"]
 
 _MICROMETERS = {
     "pm": 1e-6,
@@ -49,3 +51,26 @@ def display_of(steps: Mapping[str, tuple[float, str | None]]) -> Display:
         scale = {axis: step * _MICROMETERS[unit or ""] for axis, (step, unit) in sound.items()}
         return Display(scale=scale, unit="um")
     return Display(scale={axis: step for axis, (step, _) in sound.items()})
+
+
+def calibrated(asked: Display, own: Display) -> Display:
+    """Return what is asked for, with a picture's own distances where nothing is said of them.
+
+    Parameters
+    ----------
+    asked : Display
+        What the user has configured; wins, axis by axis.
+    own : Display
+        The picture's, from `display_of`. In a unit that the user asks for its distances are
+        converted; where that is no length they are left out, for a scale has one unit.
+    """
+    if asked.unit is None or own.unit is None:
+        scale = own.scale
+    elif asked.unit in _MICROMETERS:
+        factor = _MICROMETERS[own.unit] / _MICROMETERS[asked.unit]
+        scale = {axis: step * factor for axis, step in own.scale.items()}
+    else:
+        scale = {}
+    return msgspec.structs.replace(
+        asked, scale={**scale, **asked.scale}, unit=own.unit if asked.unit is None else asked.unit
+    )
