@@ -15,7 +15,7 @@ from coverslip import payload, transport
 
 class MatplotlibViewer(transport.ZMQServer):
     kind = "matplotlib"
-    default_port = 5570
+    default_port = 5560
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
