@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,20 @@ def test_another_viewers_scope_says_nothing(runtime_folder: Path, unset: None) -
 def test_what_a_line_decides_is_refused_beside_it(decided: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(decided))):
         connect(connection="coverslip://nowhere", **decided)
+
+
+def test_what_planes_may_take_is_said_in_the_call_or_in_a_configuration(
+    runtime_folder: Path,
+) -> None:
+    config = NapariStreamingConfig(budget="128MiB")
+    with connect("napari", config=config, start=False) as view:
+        assert view.stream.budget == 128 << 20
+    with connect("napari", config=config, budget="0.25 GiB", start=False) as view:
+        assert view.stream.budget == 256 << 20
+        with pickle.loads(pickle.dumps(view)) as other:
+            assert other.stream.budget == 256 << 20
+    for wrong in ("large", 1000):
+        with pytest.raises(ConfigError, match="budget="):
+            connect("napari", budget=wrong, start=False)
+        with pytest.raises(ConfigError, match="budget="):
+            NapariStreamingConfig(budget=wrong)

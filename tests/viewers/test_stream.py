@@ -151,6 +151,9 @@ class TestDelivery:
         send(stream, plane(1, edge=512))
         send(stream, plane(1, edge=64))
         assert stream.close(DEADLINE) == (2, 1, 0, 1)
+        (reason,) = stream.statistics().reasons
+        assert "KiB is larger than" in reason
+        assert 'connect(budget="1GiB")' in reason
 
     def test_a_close_that_does_not_wait_still_asks_what_was_shown(
         self, stream: Stream, server: HeadlessServer

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from coverslip.viewers.memory import default_budget, parse_size
-from coverslip.viewers.words import format_size
+from coverslip.viewers.words import format_binary_size, format_size
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,11 @@ def test_by_default_half_of_what_is_free_is_left() -> None:
 )
 def test_a_size_is_written_short(size: int, text: str) -> None:
     assert format_size(int(size)) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(20_000, "19.5 KiB"), (1 << 30, "1 GiB"), (2 * 10**10, "18.63 GiB"), (5, "5 B")],
+)
+def test_a_budget_is_said_as_it_is_given(size: int, text: str) -> None:
+    assert format_binary_size(size) == text

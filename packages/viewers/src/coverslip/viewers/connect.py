@@ -37,6 +37,7 @@ def connect(
     modes: Mapping[str, Mode | str] | None = None,
     memory: str | int | None = None,
     keep: Keep | None = None,
+    budget: str | int | None = None,
     config: object = None,
     connection: str | PathLike[str] | Endpoint | None = None,
 ) -> View:
@@ -73,6 +74,8 @@ def connect(
         half of what is free, unless the `config` says otherwise. Planes beyond it lie on disk.
     keep : {"all", "latest"} or int, optional
         How many planes of each layer the viewer keeps, see `View`.
+    budget : str or int, optional
+        What planes may take while they wait for the viewers, such as ``"2GiB"``, see `View`.
     config : object, optional
         A configuration (`coverslip.viewers.config`), Lazy or not; several, for several viewers;
         or an object that holds some. None takes what is in `scope`, else what the process has
@@ -116,7 +119,13 @@ def connect(
                 "which runs and was started as it is; leave the rest out"
             )
         return _reach(
-            connection, start=start, timeout=timeout, modes=modes, keep=keep, config=config
+            connection,
+            start=start,
+            timeout=timeout,
+            modes=modes,
+            keep=keep,
+            budget=budget,
+            config=config,
         )
     kinds = (kind or "napari", *others)
     if others and (port is not None or len(set(kinds)) < len(kinds)):
@@ -162,7 +171,7 @@ def connect(
     else:
         for visualizer in visualizers:
             _find(visualizer)
-    return View(visualizers, modes=modes, keep=keep, config=configs or None)
+    return View(visualizers, modes=modes, keep=keep, budget=budget, config=configs or None)
 
 
 def _reach(
@@ -172,6 +181,7 @@ def _reach(
     timeout: float,
     modes: Mapping[str, Mode | str] | None,
     keep: Keep | None,
+    budget: str | int | None,
     config: object,
 ) -> View:
     endpoint = connection if isinstance(connection, Endpoint) else read_line(connection)
@@ -182,7 +192,7 @@ def _reach(
     visualizer = RemoteVisualizer(endpoint)
     if start:
         visualizer.start_viewer(async_mode=timeout <= 0, timeout=timeout)
-    return View(visualizer, modes=modes, keep=keep, config=own)
+    return View(visualizer, modes=modes, keep=keep, budget=budget, config=own)
 
 
 def _config(kind: str, given: object) -> Config | None:

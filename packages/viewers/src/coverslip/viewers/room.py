@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from coverslip.payload import Arena, Region
 from coverslip.viewers.lane import Lane
 from coverslip.viewers.loads import Loads
+from coverslip.viewers.words import format_binary_size
 
-__all__ = ["LIMIT", "Room", "default_budget"]
+__all__ = ["LIMIT", "Room", "default_budget", "too_large"]
 
 LIMIT = 5.0
 """Seconds that a send may wait for room, in all."""
@@ -64,6 +65,15 @@ def default_budget() -> int:
     not keep up may cost, not what a stream costs.
     """
     return min(_LARGEST_BUDGET, psutil.virtual_memory().available // 8)
+
+
+def too_large(nbytes: int, budget: int) -> str:
+    """Return why a plane of so many bytes never has room, and what to do."""
+    enough = -(-nbytes >> 30)
+    return (
+        f"a plane of {format_binary_size(nbytes)} is larger than all that may be under way, "
+        f'{format_binary_size(budget)}: connect(budget="{enough}GiB"), or send it in parts'
+    )
 
 
 class Room:

@@ -37,7 +37,7 @@ from coverslip.viewers.errors import StreamClosed
 from coverslip.viewers.holdings import Holdings
 from coverslip.viewers.lane import Lane
 from coverslip.viewers.parcel import Draft, Image, seal
-from coverslip.viewers.room import LIMIT, Room, default_budget
+from coverslip.viewers.room import LIMIT, Room, default_budget, too_large
 from coverslip.viewers.shortage import Shortage
 from coverslip.viewers.statistics import Rate, Statistics
 from coverslip.viewers.target import Target
@@ -249,9 +249,10 @@ class Stream:
         """Return room for one plane, or None when it is to be dropped (and was counted)."""
         try:
             region = self._room.reserve(nbytes, deadline, lambda: self._post(draft))
-        except PlaneTooLarge as error:
-            logger.error("a plane cannot be sent: %s", error)
-            self._fail(1, str(error))
+        except PlaneTooLarge:
+            reason = too_large(nbytes, self._budget)
+            logger.error("a plane cannot be sent: %s", reason)
+            self._fail(1, reason)
             return None
         except ArenaFull as error:
             self._drop(str(error))

@@ -21,9 +21,12 @@ from coverslip.payload import (
 from coverslip.transport import Delivery
 from coverslip.viewers.annotating import Annotating
 from coverslip.viewers.asking import Asking
+from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.streaming import Keep
+from coverslip.viewers.errors import ConfigError
 from coverslip.viewers.look import Look, Spelling, as_words
+from coverslip.viewers.memory.budget import parse_size
 from coverslip.viewers.notebook import Card
 from coverslip.viewers.stream import Image, Statistics, Stream
 from coverslip.viewers.visualizer import StreamVisualizer
@@ -55,6 +58,10 @@ class View(Card, Asking, Annotating):
         How many planes of each layer (of each channel, in a hyperstack) the viewer keeps, the
         newest; all, unless the `config` says otherwise. A plane that was shown counts as shown,
         also when it has left its layer.
+    budget : str or int, optional
+        What planes may take while they wait for the viewers, such as ``"2GiB"`` or a number of
+        bytes, and so the largest plane: 1 GiB, or an eighth of what is free, unless the `config`
+        says otherwise. Not used where a `stream` is given, which has its own.
     config : object, optional
         How planes are laid out and drawn: a configuration, several (for several viewers), or an
         object that holds some. None takes the visualizer's own.
@@ -69,22 +76,23 @@ class View(Card, Asking, Annotating):
         *,
         modes: Mapping[str, Mode | str] | None = None,
         keep: Keep | None = None,
+        budget: str | int | None = None,
         config: object = None,
         looks: Sequence[Look] | None = None,
     ) -> None:
         self.visualizers: tuple[StreamVisualizer, ...] = (
             (visualizer,) if isinstance(visualizer, StreamVisualizer) else tuple(visualizer)
         )
-        self._stream = Stream(self.visualizers) if stream is None else stream
+        configs = [
+            config_for(one.kind, one.visualizer_config if config is None else config)
+            for one in self.visualizers
+        ]
+        self._budget = _in_bytes(budget, configs)
+        if stream is None:
+            stream = Stream(self.visualizers, budget=self._budget)
+        self._stream = stream
         if looks is None:
-            looks = [
-                Look.of(
-                    config_for(one.kind, one.visualizer_config if config is None else config),
-                    modes or {},
-                    keep,
-                )
-                for one in self.visualizers
-            ]
+            looks = [Look.of(one, modes or {}, keep) for one in configs]
         self.looks = tuple(looks)
         """How each viewer is asked to lay out and draw what this view sends."""
         self._spelling = Spelling(name for look in self.looks for name in look.modes)
@@ -304,7 +312,7 @@ class View(Card, Asking, Annotating):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process has a stream of its own, to the same viewers.
-        return _rejoin, ([one.again() for one in self.visualizers], self.looks)
+        return _rejoin, ([one.again() for one in self.visualizers], self.looks, self._budget)
 
     def __repr__(self) -> str:
         counts = self._stream.statistics()
@@ -316,8 +324,21 @@ class View(Card, Asking, Annotating):
         )
 
 
-def _rejoin(makers: Sequence[Callable[[], StreamVisualizer]], looks: tuple[Look, ...]) -> View:
+def _in_bytes(budget: str | int | None, configs: Iterable[Config | None]) -> int | None:
+    """Return what a stream's planes may take; None where neither it nor a configuration says."""
+    if budget is not None:
+        try:
+            return parse_size(budget)
+        except ValueError as error:
+            raise ConfigError(f"budget={error}") from None
+    said = (getattr(config, "budget", None) for config in configs)
+    return max((parse_size(one) for one in said if one is not None), default=None)
+
+
+def _rejoin(
+    makers: Sequence[Callable[[], StreamVisualizer]], looks: tuple[Look, ...], budget: int | None
+) -> View:
     visualizers = [make() for make in makers]
     for visualizer in visualizers:
         visualizer.find_viewer()
-    return View(visualizers, looks=looks)
+    return View(visualizers, looks=looks, budget=budget)

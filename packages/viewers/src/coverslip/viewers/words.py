@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["format_count", "format_duration", "format_rate", "format_size", "plural"]
+__all__ = [
+    "format_binary_size",
+    "format_count",
+    "format_duration",
+    "format_rate",
+    "format_size",
+    "plural",
+]
 
 _UNITS = ("B", "kB", "MB", "GB")
 
@@ -15,6 +22,16 @@ def format_size(nbytes: float) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:,.3g} TB"
+
+
+def format_binary_size(nbytes: int) -> str:
+    """Return a number of bytes in three digits, as budgets are given: ``"18.6 GiB"``."""
+    size = float(nbytes)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:,.4g} GiB"
 
 
 def format_count(count: int) -> str:

@@ -24,9 +24,9 @@ __all__ = [
 Keep: TypeAlias = Literal["all", "latest"] | Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
-def _size_or_none(memory: str | int | None) -> None:
-    if memory is not None:
-        parse_size(memory)
+def _size_or_none(size: str | int | None) -> None:
+    if size is not None:
+        parse_size(size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -52,9 +52,15 @@ class StreamingConfig(Config):
         what is free then.
     keep : {"all", "latest"} or int, default "all"
         How many planes of each layer the viewer keeps, the newest; older ones leave the layer.
+    budget : str or int, optional
+        What planes may take while they wait for the viewer, such as ``"2GiB"``; by default 1 GiB,
+        or an eighth of what is free. Of several viewers on one stream the largest holds.
     """
 
-    limits: ClassVar[Mapping[str, Callable[[Any], object]]] = {"memory": _size_or_none}
+    limits: ClassVar[Mapping[str, Callable[[Any], object]]] = {
+        "memory": _size_or_none,
+        "budget": _size_or_none,
+    }
 
     enabled: bool = True
     persistent: bool = True
@@ -62,6 +68,7 @@ class StreamingConfig(Config):
     viewer_title: str | None = None
     memory: str | int | None = None
     keep: Keep = "all"
+    budget: str | int | None = None
 
     @property
     def port(self) -> int | None:
@@ -95,7 +102,7 @@ class NapariStreamingConfig(StreamingConfig, NapariDisplayConfig):
         Data port; None takes a running viewer's, else the first free one from 5555.
     napari_host : str, default "localhost"
         The machine that the viewer runs on.
-    enabled, persistent, replace_layers, viewer_title, memory, keep : optional
+    enabled, persistent, replace_layers, viewer_title, memory, keep, budget : optional
         See `StreamingConfig`.
     colormap, variable_size_handling, channel_mode, … : optional
         See `NapariDisplayConfig`.
@@ -115,7 +122,7 @@ class FijiStreamingConfig(StreamingConfig, FijiDisplayConfig):
         Data port; None takes a running viewer's, else the first free one from 5556.
     fiji_host : str, default "localhost"
         The machine that the viewer runs on.
-    enabled, persistent, replace_layers, viewer_title, memory, keep : optional
+    enabled, persistent, replace_layers, viewer_title, memory, keep, budget : optional
         See `StreamingConfig`.
     lut, dimensions, channel_mode, … : optional
         See `FijiDisplayConfig`.

@@ -59,7 +59,7 @@ def parse_size(text: str | int) -> int:
     if size > _LARGEST:
         raise ValueError(f"{text!r} is more than any machine has")
     if size < SMALLEST:
-        raise ValueError(f"{text!r} is less than {SMALLEST >> 20} MiB, the least for a viewer")
+        raise ValueError(f"{text!r} is less than {SMALLEST >> 20} MiB, the least that is taken")
     return int(size)
 
 
