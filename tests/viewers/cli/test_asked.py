@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from coverslip.payload import Display, Source, decode
+from coverslip.transport import Report, Status, list_connections, request
 from coverslip.viewers import kinds
 from tests.viewers.cli.program import Command, QuietVisualizer
 from tests.viewers.headless import HeadlessServer, driving
@@ -105,3 +106,51 @@ def test_what_is_configured_wins_over_the_file_and_what_is_left_open_is_the_file
     assert fiji.last.display.colormap == "Fire"
     assert (fiji.last.display.scale, fiji.last.display.unit) == ({**OWN, "y": 0.5}, "um")
     assert fiji.last.keep == 3
+
+
+@COMMANDS
+def test_modes_of_the_command_win_over_the_configuration(
+    send: str, show: Callable[..., None], fiji: Fiji, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVERSLIP_FIJI_WELL_MODE", "slice")
+    show(send, "--mode", "well=Stack", "--mode", "site=separate")
+    assert fiji.last.modes.items() >= {"well": "stack", "site": "separate"}.items()
+
+
+@COMMANDS
+@pytest.mark.parametrize("mode", ["well", "well=", "=stack", "well=stacked", "y=stack"])
+def test_a_mode_that_is_none_is_refused_before_anything_is_sent(
+    command: Command, plate: Path, send: str, mode: str
+) -> None:
+    done = command(send, plate, "--mode", mode)
+    assert done.status == 2
+    assert f"'{mode}': write COMPONENT=MODE, as in well=stack; a mode is one" in done.err
+
+
+def test_too_many_layers_are_made_fewer_by_what_the_command_says(
+    command: Command, fiji: Fiji, plate: Path
+) -> None:
+    fiji.max_layers, port = 1, fiji.connection.endpoint.port
+    words = ("view", plate, "--pattern", "{well}.ome.tif", "--viewer", "fiji")
+    full = command(*words, "--mode", "well=slice", "--max-layers", 2)
+    assert full.status == 1
+    assert f"fiji on port {port} runs already and stays as it was started" in full.err
+    assert 'give well the mode "stack" (--mode well=stack), or' in full.err
+    assert f"`coverslip clear {port}` makes room" in full.err
+    assert command("clear", port).status == 0
+    assert command(*words, "--mode", "well=stack").status == 0
+
+
+def test_a_viewer_that_is_started_has_as_many_layers_and_as_much_memory_as_is_said(
+    command: Command, no_window: None, plate: Path
+) -> None:
+    room = ("--max-layers", 1, "--memory", "1GB")
+    names = ("--pattern", "{well}.ome.tif")
+    done = command("view", plate, *names, "--mode", "well=slice", *room)
+    assert done.status == 1
+    assert "--max-layers" in done.err
+    (connection,) = list_connections()
+    report = request(connection.endpoint, Status(), Report, timeout=20)
+    assert report.usage.budget == 10**9
+    line = connection.endpoint.to_url()
+    assert "leave out --memory and --max" in command("view", plate, *room, "--connection", line).err

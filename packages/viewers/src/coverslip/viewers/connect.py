@@ -36,6 +36,7 @@ def connect(
     timeout: float = START_TIMEOUT,
     modes: Mapping[str, Mode | str] | None = None,
     memory: str | int | None = None,
+    max_layers: int | None = None,
     keep: Keep | None = None,
     budget: str | int | None = None,
     config: object = None,
@@ -72,6 +73,8 @@ def connect(
     memory : str or int, optional
         What a viewer that is started may take, such as ``"2GiB"`` or a number of bytes: 4 GiB, or
         half of what is free, unless the `config` says otherwise. Planes beyond it lie on disk.
+    max_layers : int, optional
+        Layers or windows of which a viewer that is started makes no more; 100, unless it is said.
     keep : {"all", "latest"} or int, optional
         How many planes of each layer the viewer keeps, see `View`.
     budget : str or int, optional
@@ -113,6 +116,7 @@ def connect(
     if connection is not None:
         decided: dict[str, object] = {"kind": kind, "others": others or None, "port": port}
         decided |= {"host": host, "persistent": persistent, "title": title, "memory": memory}
+        decided["max_layers"] = max_layers
         if given := [name for name, value in decided.items() if value is not None]:
             raise ConfigError(
                 f"connect(connection=…, {', '.join(given)}): the line says which viewer it is, "
@@ -152,12 +156,12 @@ def connect(
                 title=_first(title, own, "viewer_title"),
                 persistent=_first(persistent, own, "persistent"),
                 memory=_first(memory, own, "memory"),
+                max_layers=max_layers,
             )
         if own is not None:
             configs.append(own)
-        visualizers.append(
-            visualizer
-            or made(
+        if visualizer is None:
+            visualizer = made(
                 visualizer_config=own,
                 viewer_title=title,
                 persistent=persistent,
@@ -165,7 +169,8 @@ def connect(
                 host=host,
                 memory=memory,
             )
-        )
+            visualizer.max_layers = max_layers
+        visualizers.append(visualizer)
     if start:
         _start(visualizers, timeout)
     else:

@@ -24,7 +24,9 @@ def admit(projection: Projection, layer: LayerKey, most: int) -> None:
 def too_many(projection: Projection, most: int) -> str:
     """Say what to do about a number of layers: the component that makes the most of them."""
     worst = _worst(layer.key for layer in projection)
-    advice = f'give {worst} the mode "stack"' if worst else "give fewer names and steps"
+    advice = "give fewer names and steps"
+    if worst:
+        advice = f'give {worst} the mode "stack" (--mode {worst}=stack)'
     return (
         f"{most} layers are the most that this viewer shows: {advice}, or start it with more "
         "(--max-layers)"

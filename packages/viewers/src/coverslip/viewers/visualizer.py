@@ -211,6 +211,7 @@ class StreamVisualizer(Whereabouts):
         title: str | None = None,
         persistent: bool | None = None,
         memory: str | int | None = None,
+        max_layers: int | None = None,
     ) -> Self | None:
         """Return the visualizer of this process whose viewer is on its way and is what is asked.
 
@@ -225,6 +226,7 @@ class StreamVisualizer(Whereabouts):
                 and title in {None, one.viewer_title}
                 and persistent in {None, one.persistent}
                 and (memory is None or _bytes(memory) == one.memory)
+                and max_layers in {None, one.max_layers}
             ):
                 return one
         return None

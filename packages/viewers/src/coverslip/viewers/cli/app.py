@@ -19,13 +19,16 @@ from coverslip.viewers.cli.options import (
     Fiji,
     Json,
     Level,
+    MaxLayers,
     Memory,
+    Modes,
     Names,
     OwnPort,
     Pattern,
     Port,
     Shot,
     ViewerKind,
+    modes_of,
 )
 from coverslip.viewers.cli.relay import audience, follow, relay
 from coverslip.viewers.cli.words import in_one_line
@@ -65,6 +68,18 @@ def _prefer(fiji: str | None) -> None:
     """Hand the choice of an ImageJ on to the viewer that may be started."""
     if fiji:
         os.environ[FIJI_VARIABLE] = fiji
+
+
+def _check_connection(
+    connection: str | None, port: int | None, memory: int | None, max_layers: int | None
+) -> None:
+    """Refuse what a viewer that is named by its line has decided by itself."""
+    if connection is not None and port is not None:
+        raise typer.BadParameter("--connection says the port: leave out --port")
+    if connection is not None and (memory is not None or max_layers is not None):
+        raise typer.BadParameter(
+            "--connection names a viewer that runs: leave out --memory and --max-layers"
+        )
 
 
 def _say_version(value: bool) -> None:
@@ -123,6 +138,9 @@ def view(
     connection: Connection = None,
     viewer: ViewerKind = "napari",
     fiji: Fiji = None,
+    mode: Modes = None,
+    memory: Memory = None,
+    max_layers: MaxLayers = None,
     clear: Annotated[
         bool, typer.Option("--clear", help="Take away first what the viewer shows.")
     ] = False,
@@ -135,8 +153,7 @@ def view(
     """
     from coverslip.viewers.cli.view import run_view
 
-    if connection is not None and port is not None:
-        raise typer.BadParameter("--connection says the port: leave out --port")
+    _check_connection(connection, port, memory, max_layers)
     _prefer(fiji)
     done = run_view(
         paths,
@@ -146,6 +163,9 @@ def view(
         viewer=viewer,
         port=port,
         connection=connection,
+        modes=modes_of(mode),
+        memory=memory,
+        max_layers=max_layers,
         clear=clear,
         screenshot=screenshot,
         as_json=json,
@@ -162,6 +182,9 @@ def watch(
     connection: Connection = None,
     viewer: ViewerKind = "napari",
     fiji: Fiji = None,
+    mode: Modes = None,
+    memory: Memory = None,
+    max_layers: MaxLayers = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -180,8 +203,7 @@ def watch(
     """
     from coverslip.viewers.cli.watch import run_watch
 
-    if connection is not None and port is not None:
-        raise typer.BadParameter("--connection says the port: leave out --port")
+    _check_connection(connection, port, memory, max_layers)
     _prefer(fiji)
     done = run_watch(
         folder,
@@ -190,6 +212,9 @@ def watch(
         viewer=viewer,
         port=port,
         connection=connection,
+        modes=modes_of(mode),
+        memory=memory,
+        max_layers=max_layers,
         resume=resume,
         idle=idle,
         as_json=json,
@@ -231,10 +256,7 @@ def launch(
     ] = None,
     title: Annotated[str | None, typer.Option(help="The window's title.")] = None,
     memory: Memory = None,
-    max_layers: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Layers or windows of which no more are made."),
-    ] = None,
+    max_layers: MaxLayers = None,
     fiji: Fiji = None,
     allow_macros: Annotated[
         bool,

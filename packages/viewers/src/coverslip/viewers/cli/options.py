@@ -7,19 +7,24 @@ from typing import Annotated
 
 import typer
 
+from coverslip.payload import Mode, UnsupportedArray, as_components
+
 __all__ = [
     "FIJI_VARIABLE",
     "Connection",
     "Fiji",
     "Json",
     "Level",
+    "MaxLayers",
     "Memory",
+    "Modes",
     "Names",
     "OwnPort",
     "Pattern",
     "Port",
     "Shot",
     "ViewerKind",
+    "modes_of",
     "size",
 ]
 
@@ -34,6 +39,23 @@ def size(text: str) -> int:
         raise typer.BadParameter(str(error)) from None
 
 
+def modes_of(given: list[str] | None) -> dict[str, str]:
+    """Return the modes of components that stand on the command line as well=stack."""
+    modes = {}
+    for text in given or ():
+        name, _, mode = text.rpartition("=")
+        try:
+            as_components({name: ""})
+            modes[name] = Mode(mode.casefold()).value
+        except (UnsupportedArray, ValueError):
+            known = ", ".join(one.value for one in Mode)
+            raise typer.BadParameter(
+                f"{text!r}: write COMPONENT=MODE, as in well=stack; a mode is one of {known}",
+                param_hint="--mode",
+            ) from None
+    return modes
+
+
 FIJI_VARIABLE = "COVERSLIP_FIJI"
 """The environment variable that chooses an ImageJ."""
 
@@ -44,6 +66,19 @@ Memory = Annotated[
         metavar="SIZE",
         parser=size,
         help="What it may take, such as 2GiB; else 4 GiB, or half of what is free.",
+    ),
+]
+MaxLayers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Layers or windows of which no more are made: 100."),
+]
+Modes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mode",
+        metavar="COMPONENT=MODE",
+        help="How a component is laid out: stack, slice or separate, as in well=stack. Once for "
+        "each component.",
     ),
 ]
 OwnPort = Annotated[int, typer.Argument(metavar="PORT", help="Data port, as `list` shows it.")]

@@ -10,6 +10,7 @@ from coverslip.viewers.cli.window import (
     check_target,
     open_window,
     say_how_long_it_stays,
+    say_how_to_make_room,
     take_picture,
 )
 from coverslip.viewers.errors import UnreadableImage
@@ -36,6 +37,9 @@ def run_view(
     viewer: str = "napari",
     port: int | None,
     connection: str | None = None,
+    modes: dict[str, str] | None = None,
+    memory: int | None = None,
+    max_layers: int | None = None,
     clear: bool = False,
     screenshot: Path | None,
     as_json: bool,
@@ -45,7 +49,14 @@ def run_view(
     with report.waiting("reading names …", quiet=as_json):
         contents = collect(paths, parser, pattern, level)
     listing = contents.listing
-    view = open_window(viewer, port=port, connection=connection)
+    view = open_window(
+        viewer,
+        port=port,
+        connection=connection,
+        modes=modes,
+        memory=memory,
+        max_layers=max_layers,
+    )
     unreadable = dict(contents.problems)
     interrupted, taken = False, screenshot is None
     try:
@@ -84,6 +95,7 @@ def run_view(
         tell_listing(listing)
         tell_unreadable(unreadable)
         report.show_delivery(delivery, reasons)
+        say_how_to_make_room(view)
         say_how_long_it_stays(view)
     if interrupted:
         report.note("interrupted: not every file was sent")

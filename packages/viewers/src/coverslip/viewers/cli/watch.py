@@ -15,7 +15,7 @@ from coverslip.payload import Value
 from coverslip.transport import Delivery
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.view import SHOWN_FILES, SHOWN_LETTERS, tell_unreadable
-from coverslip.viewers.cli.window import open_window
+from coverslip.viewers.cli.window import open_window, say_how_to_make_room
 from coverslip.viewers.cli.words import in_one_line
 from coverslip.viewers.errors import AmbiguousNames, NoParserMatches, UnreadableImage, ViewerGone
 from coverslip.viewers.parsers import candidates
@@ -166,6 +166,9 @@ def run_watch(
     viewer: str,
     port: int | None,
     connection: str | None,
+    modes: dict[str, str] | None,
+    memory: int | None,
+    max_layers: int | None,
     resume: bool,
     idle: float | None,
     as_json: bool,
@@ -181,7 +184,14 @@ def run_watch(
     except NoParserMatches as error:
         report.warn("no name can be read so far", str(error))
     with Journal(folder, resume=resume) as journal:
-        view = open_window(viewer, port=port, connection=connection)
+        view = open_window(
+            viewer,
+            port=port,
+            connection=connection,
+            modes=modes,
+            memory=memory,
+            max_layers=max_layers,
+        )
         watch = _Watch(view, naming, journal)
         ended = ""
         try:
@@ -270,6 +280,7 @@ def _tell(view: View, watch: _Watch, delivery: Delivery, ended: str, *, as_json:
             [(found, len(watch.shown), skipped, len(unread), len(broken), len(unknown))],
         )
         report.show_delivery(delivery, reasons)
+        say_how_to_make_room(view)
         _tell_files(watch, unread, unknown)
     if ended:
         report.note(f"{ended}: `coverslip watch --resume` goes on from here")

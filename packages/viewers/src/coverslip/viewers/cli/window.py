@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,13 @@ from coverslip.viewers.errors import ViewerError, ViewerGone
 from coverslip.viewers.view import View
 from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
-__all__ = ["check_target", "open_window", "say_how_long_it_stays", "take_picture"]
+__all__ = [
+    "check_target",
+    "open_window",
+    "say_how_long_it_stays",
+    "say_how_to_make_room",
+    "take_picture",
+]
 
 PING_TIMEOUT = 2.0
 REMOTE_TIMEOUT = 10.0
@@ -33,8 +40,13 @@ def open_window(
     persistent: bool | None = None,
     connection: str | None = None,
     config: StreamingConfig | None = None,
+    modes: Mapping[str, str] | None = None,
+    memory: int | None = None,
+    max_layers: int | None = None,
 ) -> View:
     """Return a view of a viewer that is on screen. Whoever loses patience leaves none half started.
+
+    Parameters are those of `connect`.
 
     Raises
     ------
@@ -44,11 +56,27 @@ def open_window(
         As `connect`.
     """
     if connection is not None:
-        return connect(connection=connection, timeout=REMOTE_TIMEOUT)
+        return connect(connection=connection, timeout=REMOTE_TIMEOUT, modes=modes)
     if port is not None:
         _refuse_frozen(port)
-    view = connect(kind, port=port, title=title, persistent=persistent, timeout=0, config=config)
+    view = connect(
+        kind,
+        port=port,
+        title=title,
+        persistent=persistent,
+        timeout=0,
+        config=config,
+        modes=modes,
+        memory=memory,
+        max_layers=max_layers,
+    )
     if view.visualizer.is_running:
+        if memory is not None or max_layers is not None:
+            own = view.visualizer.port
+            report.note(
+                f"{kind} on port {own} runs already and stays as it was started: for --memory or "
+                f"--max-layers end it first (`coverslip stop {own}`), or give another --port"
+            )
         return view
     report.note(f"starting {kind} …")
     ready = False
@@ -78,6 +106,16 @@ def _refuse_frozen(port: int) -> None:
                     f"{endpoint.kind} on port {port} (pid {connection.pid}) does not answer: wait, "
                     f"end it with `coverslip stop {port}`, or leave out the port"
                 ) from None
+
+
+def say_how_to_make_room(view: View) -> None:
+    """Say how a viewer gets room that has as many layers as it may, where planes failed of it."""
+    if any("--max-layers" in reason for reason in view.statistics().reasons):
+        port = view.visualizer.port
+        report.note(
+            f"`coverslip clear {port}` makes room for what --mode lays out anew; "
+            f"`coverslip stop {port}`, for a viewer that is started with --max-layers"
+        )
 
 
 def say_how_long_it_stays(view: View, advice: str = "") -> None:
