@@ -95,7 +95,7 @@ def test_what_numpy_can_see_as_an_array_is_taken(tmp_path: Path) -> None:
         (object(), "object is no array"),
         (None, "NoneType is no array"),
         ({"a": 1}, "dict is no array"),
-        ("picture.tif", "text"),
+        ("picture.tif", "imread.* or use the command `coverslip view FILE`"),
         (np.float64(1), "single number"),
         (np.ones(3), "two dimensions"),
         (np.ones((0, 5)), "empty: axis 'y'"),
@@ -169,7 +169,8 @@ def test_rgb_is_taken_when_declared(samples: int) -> None:
     ("shape", "options", "said"),
     [
         ((4, 5, 2), {"rgb": True}, "RGB has 3"),
-        ((4, 5), {"rgb": True}, "naming the axes"),
+        ((4, 5), {"rgb": True}, "with rgb=True: .*leave rgb out"),
+        ((2, 4, 5, 3), {"rgb": True}, r'axes=\("z_index", "y", "x", "c"\), rgb=True'),
         ((8, 4, 5), {"axes": ("c", "y", "x")}, '"channel"'),
         ((2, 4, 5), {"axes": ("z_index", "y", "x"), "rgb": True}, 'samples "c"'),
         ((2, 4, 5), {"axes": ("y", "x")}, "name 2 axes"),
@@ -311,3 +312,8 @@ def test_every_pixel_of_a_stack_is_in_one_plane(ndim: int, data: st.DataObject) 
     seen = np.concatenate([view.ravel() for _, view in planes])
     assert sorted(seen.tolist()) == list(range(array.size))
     assert len({tuple(components.values()) for components, _ in planes}) == len(planes)
+
+
+def test_an_index_that_is_none_is_named() -> None:
+    with pytest.raises(UnsupportedArray, match="step_index is a str: give a whole number"):
+        as_source(step_index="one")  # type: ignore[arg-type]

@@ -28,6 +28,8 @@ def balance(ledger):
 
 def test_delivery():
     assert Delivery(5, 2, 1, 1).pending == 1
+    assert repr(Delivery(5, 2, 1, 1)) == "Delivery(sent=5, shown=2, dropped=1, failed=1, pending=1)"
+    assert repr(Delivery(2, 2, 0, 0)) == "Delivery(sent=2, shown=2, dropped=0, failed=0)"
     assert not Delivery(5, 2, 1, 1).complete
     assert Delivery(5, 2, 2, 1).complete
 

@@ -26,9 +26,11 @@ from coverslip.viewers.errors import ConfigError
     ("kinds", "options", "error", "words"),
     [
         (("napari", "fiji"), {"port": 5555}, ConfigError, "each port by a configuration"),
-        (("napari", "napari"), {}, ConfigError, "each kind once"),
+        (("napari", "napari"), {}, ConfigError, "each kind once; two of a kind are two views"),
         (("napari",), {"config": {"port": 5555}}, ConfigError, "is no configuration"),
         (("napari",), {"config": "napari"}, ConfigError, "is no configuration"),
+        (("napari",), {"port": 99999}, ValueError, "out of range"),
+        ((), {"connection": "nothing.line"}, ValueError, "no file of that name"),
         (("napary",), {}, UnknownViewer, "napary"),
         (("fiji", "napary"), {}, UnknownViewer, "napary"),
     ],

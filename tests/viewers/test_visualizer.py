@@ -143,6 +143,9 @@ def test_a_view_that_is_pickled_while_its_viewer_starts_comes_to_that_viewer(
 def test_a_port_is_a_number() -> None:
     with pytest.raises(TypeError, match="'5555'"):
         HeadlessVisualizer(port="5555")  # type: ignore[arg-type]
+    for wrong in (0, 99999):
+        with pytest.raises(ValueError, match=f"port {wrong} is out of range: .* 1 to 64535"):
+            HeadlessVisualizer(port=wrong)
 
 
 def test_what_this_process_starts_just_now_is_not_started_twice(

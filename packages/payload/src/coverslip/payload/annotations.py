@@ -219,8 +219,12 @@ def _check_shapes(table: NDArray[np.float64], along: int) -> None:
     bad = (counts < np.asarray(_FEWEST)[kinds]) | (counts > np.asarray(_MOST)[kinds])
     if bad.any():
         number = int(np.flatnonzero(bad)[0])
-        name = ShapeType(kinds[number]).name.lower()
-        raise InvalidMessage(f"shape {number}, a {name}, of {counts[number]} vertices")
+        kind, count = kinds[number], int(counts[number])
+        name = ShapeType(kind).name.lower()
+        least = "" if _FEWEST[kind] == _MOST[kind] else " at least"
+        needed = f"{_FEWEST[kind]}{least}" if count < _FEWEST[kind] else f"{_MOST[kind]} at most"
+        vertices = "vertex" if count == 1 else "vertices"
+        raise InvalidMessage(f"shape {number}, a {name}, has {count} {vertices}: it takes {needed}")
 
 
 def _records(table: NDArray[Any]) -> Iterator[bytes]:

@@ -46,19 +46,24 @@ WIRE_DTYPES: dict[str, np.dtype[Any]] = {
 
 _PICTURE = ("y", "x", "c")
 _EXAMPLE = 'show(array, axes=("z_index", "y", "x"), well="A01")'
+_RGB_EXAMPLE = 'show(array, axes=("z_index", "y", "x", "c"), rgb=True)'
 _MAX_NAME = 256
 _MAX_TEXT = 1024
 _MAX_EXTENT = 2**31 - 1
 
+_TEXT = (
+    "text has no pixels; of a file's name show what tifffile.imread(name) returns, or use the "
+    "command `coverslip view FILE`"
+)
 _ADVICE = {
     "c": "send abs(array), array.real or array.imag",
     "O": "make it one array of numbers first: rows of equal length, no None, no mixed types",
-    "U": "text has no pixels",
-    "S": "text has no pixels",
+    "U": _TEXT,
+    "S": _TEXT,
     "M": 'send array.astype("int64") or a difference in seconds',
     "m": 'send array / numpy.timedelta64(1, "s")',
     "V": "send one of its fields, array[name]",
-    "T": "text has no pixels",
+    "T": _TEXT,
     "f": 'send array.astype("float64")',
 }
 
@@ -159,7 +164,7 @@ def as_source(
             # Text of a type of its own, as numpy's or an enumeration's, is no text to msgspec.
             "name": _plain(name),
             "step_name": _plain(step_name),
-            "step_index": None if step_index is None else operator.index(step_index),
+            "step_index": None if step_index is None else _index(step_index),
             "modes": dict(modes or {}),
             # As plain data, so that what somebody constructed is checked as if it had arrived.
             "display": msgspec.to_builtins(display or Display()),
@@ -176,6 +181,16 @@ def as_source(
     except (TypeError, ValueError) as error:  # msgspec's ValidationError is a ValueError
         raise UnsupportedArray(f"a plane's name, step or display: {error}") from None
     return source
+
+
+def _index(step_index: SupportsIndex) -> int:
+    try:
+        return operator.index(step_index)
+    except TypeError:
+        raise UnsupportedArray(
+            f"step_index is a {type(step_index).__name__}: give a whole number, such as 2; the "
+            "step's name is step_name"
+        ) from None
 
 
 def as_origin(origin: str | os.PathLike[str]) -> str:
@@ -285,11 +300,17 @@ def _axis_names(pixels: NDArray[Any], axes: Sequence[str] | None, rgb: bool) -> 
         raise UnsupportedArray(f"an array of shape {shape}: a plane has two dimensions, y and x")
     if axes is None:
         picture = 3 if rgb else 2
+        if rgb and ndim != picture:
+            advice = (
+                "it has no axis of colour: leave rgb out, or give it a last axis of 3 or 4 samples"
+                if ndim < picture
+                else f"name its axes, the samples last, as in {_RGB_EXAMPLE}"
+            )
+            raise UnsupportedArray(f"an array of shape {shape} with rgb=True: {advice}")
         if ndim != picture:
-            means = "its samples last" if rgb else "what its other axes are"
             colour = ", or rgb=True if its last axis is colour" if _may_be_rgb(shape) else ""
             raise UnsupportedArray(
-                f"an array of shape {shape}: say {means} by naming the axes, as in "
+                f"an array of shape {shape}: say what its other axes are by naming the axes, as in "
                 f"{_EXAMPLE}{colour}"
             )
         return _PICTURE[:picture]

@@ -20,7 +20,7 @@ from coverslip.transport.connection import remove as remove_connection
 from coverslip.transport.connection import write as write_connection
 from coverslip.transport.delivery import CLOSED, LOST, Delivery, Ledger
 from coverslip.transport.dispatch import Answer
-from coverslip.transport.endpoint import CONTROL_OFFSET, SCHEME, Endpoint
+from coverslip.transport.endpoint import CONTROL_OFFSET, SCHEME, Endpoint, check_port
 from coverslip.transport.errors import (
     AddressError,
     LaunchError,
@@ -129,6 +129,7 @@ __all__ = [
     "TransportError",
     "Usage",
     "ZMQServer",
+    "check_port",
     "decode_reply",
     "decode_request",
     "die_with_parent",

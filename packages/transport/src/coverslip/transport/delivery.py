@@ -41,6 +41,14 @@ class Delivery(NamedTuple):
     dropped: int
     failed: int
 
+    def __repr__(self) -> str:
+        # Without it the numbers of a flush that timed out do not add up for who reads them.
+        pending = f", pending={self.pending}" if self.pending else ""
+        return (
+            f"{type(self).__name__}(sent={self.sent}, shown={self.shown}, "
+            f"dropped={self.dropped}, failed={self.failed}{pending})"
+        )
+
     @property
     def pending(self) -> int:
         """Planes whose end is open."""

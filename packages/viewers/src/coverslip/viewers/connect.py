@@ -132,9 +132,14 @@ def connect(
             config=config,
         )
     kinds = (kind or "napari", *others)
-    if others and (port is not None or len(set(kinds)) < len(kinds)):
+    if len(set(kinds)) < len(kinds):
         raise ConfigError(
-            f"connect{kinds}: each kind once, and each port by a configuration, as in "
+            f"connect{kinds}: each kind once; two of a kind are two views, each on a port of its "
+            f'own: connect("{kinds[0]}", port=5600) and connect("{kinds[0]}", port=5610)'
+        )
+    if others and port is not None:
+        raise ConfigError(
+            f"connect{kinds}: each port by a configuration, as in "
             "config=[NapariStreamingConfig(napari_port=5555), FijiStreamingConfig(fiji_port=5556)]"
         )
     if config is not None and not configs_in(config):

@@ -78,6 +78,12 @@ def _content(line: str) -> str:
         with path.open(encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(_LONGEST_LINE)
+    except FileNotFoundError:
+        # Not named: what was meant for a line holds keys.
+        raise AddressError(
+            f"there is no file of that name, and a {SCHEME}:// line it is not: `coverslip "
+            "connection show PORT --file FILE` writes one where the viewer runs"
+        ) from None
     except (OSError, ValueError):
         raise AddressError(
             f"neither a {SCHEME}:// line nor a file that holds one and can be read: "

@@ -24,9 +24,8 @@ from coverslip.viewers.asking import Asking
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.streaming import Keep
-from coverslip.viewers.errors import ConfigError
 from coverslip.viewers.look import Look, Spelling, as_words
-from coverslip.viewers.memory.budget import parse_size
+from coverslip.viewers.memory.budget import parse_size, size_setting
 from coverslip.viewers.notebook import Card
 from coverslip.viewers.stream import Image, Statistics, Stream
 from coverslip.viewers.visualizer import StreamVisualizer
@@ -327,10 +326,7 @@ class View(Card, Asking, Annotating):
 def _in_bytes(budget: str | int | None, configs: Iterable[Config | None]) -> int | None:
     """Return what a stream's planes may take; None where neither it nor a configuration says."""
     if budget is not None:
-        try:
-            return parse_size(budget)
-        except ValueError as error:
-            raise ConfigError(f"budget={error}") from None
+        return size_setting("budget", budget)
     said = (getattr(config, "budget", None) for config in configs)
     return max((parse_size(one) for one in said if one is not None), default=None)
 

@@ -24,6 +24,7 @@ from coverslip.transport import (
     LaunchError,
     NoServer,
     TransportError,
+    check_port,
     is_serving,
     request,
     stop,
@@ -31,10 +32,10 @@ from coverslip.transport import (
 from coverslip.viewers.config.lazy import config_for
 from coverslip.viewers.config.scope import configs_in
 from coverslip.viewers.display import require_display
-from coverslip.viewers.errors import ConfigError, ViewerGone
+from coverslip.viewers.errors import ViewerGone
 from coverslip.viewers.finding import LOCAL_HOSTS, PATIENCE, ask
 from coverslip.viewers.living import Living
-from coverslip.viewers.memory.budget import parse_size
+from coverslip.viewers.memory.budget import size_setting
 from coverslip.viewers.starter import Starter
 from coverslip.viewers.target import Presence
 from coverslip.viewers.whereabouts import Whereabouts
@@ -71,7 +72,8 @@ class StreamVisualizer(Whereabouts):
     persistent : bool, default True
         The viewer outlives this process. Otherwise it ends with it, however it ends.
     port : int, optional
-        Data port; None takes a running viewer's, else the first free pair from the kind's default.
+        Data port, 1 to 64535; None takes a running viewer's, else the first free pair from the
+        kind's default.
     host : str, default "localhost"
         ``localhost``: this machine. A viewer elsewhere is reached by its
         ``coverslip://`` line, see `coverslip.viewers.connect`.
@@ -120,6 +122,8 @@ class StreamVisualizer(Whereabouts):
         for number in (port, _get(config, "port")):
             if number is not None and not isinstance(number, int):
                 raise TypeError(f"port={number!r}: a port is a whole number, such as 5555")
+            if number is not None:
+                check_port(number)
         self.filemanager = filemanager
         self.visualizer_config = visualizer_config
         self.viewer_title = _first(viewer_title, _get(config, "viewer_title"))
@@ -128,7 +132,7 @@ class StreamVisualizer(Whereabouts):
         self._wanted_port = _first(port, _get(config, "port"))
         self.replace_layers = bool(_first(replace_layers, _get(config, "replace_layers")))
         wanted = _first(memory, _get(config, "memory"))
-        self.memory = None if wanted is None else _bytes(wanted)
+        self.memory = None if wanted is None else size_setting("memory", wanted)
         self._connection: Connection | None = None
         self._renew_locks()
         self._starter: Starter | None = None
@@ -225,7 +229,7 @@ class StreamVisualizer(Whereabouts):
                 and host in {None, one.host}
                 and title in {None, one.viewer_title}
                 and persistent in {None, one.persistent}
-                and (memory is None or _bytes(memory) == one.memory)
+                and (memory is None or size_setting("memory", memory) == one.memory)
                 and max_layers in {None, one.max_layers}
             ):
                 return one
@@ -388,13 +392,6 @@ def _first(*values: Any) -> Any:
 
 def _get(config: Any, field: str) -> Any:
     return None if config is None else getattr(config, field, None)
-
-
-def _bytes(memory: str | int) -> int:
-    try:
-        return parse_size(memory)
-    except ValueError as error:
-        raise ConfigError(f"memory={error}") from None
 
 
 _visualizers = Living(StreamVisualizer._renew_locks)

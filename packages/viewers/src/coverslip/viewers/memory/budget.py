@@ -8,12 +8,15 @@ from typing import Final
 
 import psutil
 
+from coverslip.viewers.errors import ConfigError
+
 __all__ = [
     "SMALLEST",
     "default_budget",
     "parse_size",
     "resident_bytes",
     "size_argument",
+    "size_setting",
 ]
 
 _DEFAULT: Final = 4 << 30
@@ -69,6 +72,14 @@ def size_argument(text: str) -> int:
         return parse_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def size_setting(name: str, size: str | int) -> int:
+    """Do as `parse_size`, for a setting of that name: raises ConfigError."""
+    try:
+        return parse_size(size)
+    except ValueError as error:
+        raise ConfigError(f"{name}={error}") from None
 
 
 _process = psutil.Process()
