@@ -121,3 +121,23 @@ def test_a_parser_that_is_not_there(command: Command, tmp_path: Path) -> None:
     done = command("parse", tmp_path, "--parser", "odd")
     assert done.status == 2
     assert "no parser is called 'odd'; there are imagexpress, metaxpress" in done.error
+
+
+def test_names_are_whole_in_a_narrow_terminal_and_in_a_pipe(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{'long' * 30}_A01_s{site}_w1.tif" for site in (1, 2)]
+    for name in names:
+        write(tmp_path / name, 5, 7)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = command("parse", tmp_path).out.splitlines()
+    cells = [line.split("│")[1].strip() for line in lines if line.count("│") == 3]
+    assert "".join(cells) == "".join(names)
+    monkeypatch.delenv("COLUMNS")
+    lines = command("parse", tmp_path).out.splitlines()
+    assert all(any(name in line for line in lines) for name in names)
+
+
+def test_one_plane_is_it(command: Command, tmp_path: Path) -> None:
+    write(tmp_path / "x_A01_s1_w1.tif", 5, 7)
+    assert "1 plane, as imagexpress reads it, all of" in command("parse", tmp_path).out

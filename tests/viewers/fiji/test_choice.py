@@ -56,7 +56,7 @@ def test_a_folder_that_is_asked_for_comes_before_all(
 def test_the_environment_comes_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = a_fiji(tmp_path / "Fiji")
     monkeypatch.setenv("COVERSLIP_FIJI", str(folder))
-    assert choose() == Choice(Bridge.PYIMAGEJ, str(folder), "asked for by COVERSLIP_FIJI")
+    assert choose() == Choice(Bridge.PYIMAGEJ, str(folder), "asked for by --fiji or COVERSLIP_FIJI")
 
 
 def test_then_an_installed_fiji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,9 @@ def test_which_imagej_and_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     (tmp_path / "ij.jar").touch()
     monkeypatch.setenv("COVERSLIP_FIJI", str(tmp_path))
     assert of_imagej() == Finding(
-        "ImageJ", State.OK, f"{tmp_path / 'ij.jar'} through scyjava (asked for by COVERSLIP_FIJI)"
+        "ImageJ",
+        State.OK,
+        f"{tmp_path / 'ij.jar'} through scyjava (asked for by --fiji or COVERSLIP_FIJI)",
     )
 
 

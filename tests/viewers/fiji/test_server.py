@@ -48,7 +48,7 @@ def test_it_says_which_imagej_it_is_and_runs_no_macros_unless_allowed(
     stop(connection, timeout=END)
     assert process.ended() == 0
     log = process.launched.log_tail(1000)
-    assert "net.imagej:ij:1.54p through scyjava (asked for by COVERSLIP_FIJI)" in log
+    assert "net.imagej:ij:1.54p through scyjava (asked for by --fiji or COVERSLIP_FIJI)" in log
 
 
 def test_no_more_windows_than_asked_for_and_one_that_is_closed_makes_room(

@@ -129,8 +129,9 @@ def _print(contents: Contents, rows: list[_Row], *, every: bool) -> None:
     shown = rows if every else rows[:SHOWN_ROWS]
     kinds = {(row.planes, row.shape, row.dtype) for row in rows}
     alike = len(kinds) == 1
-    planes = plural(sum(row.planes for row in rows), "plane")
-    summary = f"{planes}, as {contents.listing.parser} reads them"
+    count = sum(row.planes for row in rows)
+    them = "it" if count == 1 else "them"
+    summary = f"{plural(count, 'plane')}, as {contents.listing.parser} reads {them}"
     if alike:  # said once, too
         summary += f", all of {_size(rows[0])}"
     report.print_line(summary + (f", in {top}" if top else ""))

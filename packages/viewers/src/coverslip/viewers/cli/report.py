@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from coverslip.transport import Connection, Delivery
@@ -42,6 +43,9 @@ __all__ = [
 
 EVERY = 5.0
 """Seconds between two lines about long work where no bar can be drawn."""
+
+WIDEST = 10_000
+"""Characters of the longest row of a table that no terminal shows."""
 
 _out = Console()
 _err = Console(stderr=True)
@@ -137,11 +141,21 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     """Print a table on standard output."""
-    table = Table(*columns, title=title or None, title_justify="left")
+    # Folded, not cut: names of files differ at their ends.
+    table = Table(
+        *(Column(head, overflow="fold") for head in columns),
+        title=title or None,
+        title_justify="left",
+    )
     for row in rows:
         # Text, not str: a title may hold square brackets, which rich reads as markup.
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    _out.print(table)
+    out = _out
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        # Into a file or a pipe a row is one line: nobody has said how wide it may be.
+        endless = out.options.update(max_width=WIDEST)
+        out = Console(width=max(out.width, out.measure(table, options=endless).maximum))
+    out.print(table)
 
 
 def print_state(state: str, color: str, name: str, found: str) -> None:

@@ -94,7 +94,7 @@ def choose(asked: str | None = None) -> Choice:
     if asked:
         return look_at(asked, "asked for by --fiji")
     if named := os.environ.get(VARIABLE):
-        return look_at(named, f"asked for by {VARIABLE}")
+        return look_at(named, f"asked for by --fiji or {VARIABLE}")
     pyimagej = importlib.util.find_spec("imagej") is not None
     if pyimagej and (found := installed_fiji()) is not None:
         return Choice(Bridge.PYIMAGEJ, str(found), "an installed Fiji was found")
