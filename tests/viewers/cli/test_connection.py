@@ -102,7 +102,12 @@ def test_a_file_is_made_that_only_its_user_reads_and_none_is_written_over(
         assert view.flush(20).shown == 1
     again = command("connection", "show", port, "--file", file)
     assert again.status == 2
-    assert "is not written over" in again.error
+    assert "is not written over: --force" in again.error
+    file.write_text("of a viewer that has ended")
+    file.chmod(0o644)
+    assert command("connection", "show", port, "--file", file, "--force").status == 0
+    assert Endpoint.from_url(file.read_text()) == server.connection.endpoint
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_file_that_others_may_read_is_not_taken(

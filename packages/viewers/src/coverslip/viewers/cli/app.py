@@ -297,6 +297,9 @@ def show(
         Path | None,
         typer.Option(help="Write the line there, with mode 0600, instead of printing it."),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Put it in the place of a file that is there already.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Print the line that lets a pipeline on another machine show on a viewer here.
@@ -305,7 +308,7 @@ def show(
     """
     from coverslip.viewers.cli.connection import run_show
 
-    run_show(port, at=at, file=file, as_json=json)
+    run_show(port, at=at, file=file, force=force, as_json=json)
 
 
 @app.command("list", epilog=STATUS)

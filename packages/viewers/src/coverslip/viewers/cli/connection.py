@@ -67,7 +67,14 @@ def run_launch(
     report.say_where(visualizer.connection, as_json=as_json)
 
 
-def run_show(port: int, *, at: str | None, file: Path | None, as_json: bool = False) -> None:
+def run_show(
+    port: int,
+    *,
+    at: str | None,
+    file: Path | None,
+    force: bool = False,
+    as_json: bool = False,
+) -> None:
     """Print the line of the viewer on a port, or write it to a file of mode 0600.
 
     Parameters
@@ -78,6 +85,8 @@ def run_show(port: int, *, at: str | None, file: Path | None, as_json: bool = Fa
         ``HOST`` or ``HOST:PORT`` at which others reach it; None for where it is bound.
     file
         Where to write the line; None prints it.
+    force
+        Whether one that is there already makes way: each start of a viewer has new keys.
 
     Raises
     ------
@@ -94,12 +103,15 @@ def run_show(port: int, *, at: str | None, file: Path | None, as_json: bool = Fa
     if file is None and not as_json:
         typer.echo(line)
     elif file is not None:
-        # Made with that mode, not given it afterwards; never over a file that is there.
+        # Made with that mode, not given it afterwards; never into a file that is there, which
+        # others may have open, or which is a link to elsewhere.
+        if force:
+            file.unlink(missing_ok=True)
         try:
             descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         except FileExistsError:
             raise FileExistsError(
-                f"{file} is there already, and is not written over: remove it, or name another"
+                f"{file} is there already, and is not written over: --force, or name another"
             ) from None
         with os.fdopen(descriptor, "w", encoding="ascii") as out:
             out.write(f"{line}\n")
