@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from coverslip.viewers.starter import Starter
 from tests.viewers.headless import HeadlessVisualizer
 
 
@@ -31,5 +32,9 @@ Command = Callable[..., Ended]
 class QuietVisualizer(HeadlessVisualizer):
     """Starts viewers that draw nothing and end with the tests, whatever a command asks for."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**(options | {"persistent": False}))
+    def _start(self, *arguments: Any, **options: Any) -> Starter:
+        asked, self.persistent = self.persistent, False
+        try:
+            return super()._start(*arguments, **options)
+        finally:
+            self.persistent = asked

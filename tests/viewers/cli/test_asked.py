@@ -141,6 +141,17 @@ def test_too_many_layers_are_made_fewer_by_what_the_command_says(
     assert command(*words, "--mode", "well=stack").status == 0
 
 
+def test_a_viewer_that_does_not_outlive_the_command_is_not_said_to_stay(
+    command: Command, no_window: None, plate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(kinds._OURS, "headless", kinds._OURS["napari"])
+    plate.with_name("coverslip.toml").write_text("[streaming]\npersistent = false\n")
+    done = command("view", plate, "--pattern", "{well}.ome.tif", "--viewer", "headless")
+    assert done.status == 0
+    assert "ends with this command, as persistent=false is configured" in done.err
+    assert "stays open" not in done.err
+
+
 def test_a_viewer_that_is_started_has_as_many_layers_and_as_much_memory_as_is_said(
     command: Command, no_window: None, plate: Path
 ) -> None:

@@ -126,8 +126,21 @@ def say_how_long_it_stays(view: View, advice: str = "") -> None:
         report.warn(visualizer.kind, f"the viewer on port {visualizer.port} does not answer")
     elif _display_is_lent(visualizer):
         report.note(f"{where} ends with xvfb-run, whose display it is on")
+    elif not visualizer.persistent and _is_own(visualizer):
+        report.note(
+            f"{where} ends with this command, as persistent=false is configured; "
+            "COVERSLIP_STREAMING_PERSISTENT=true keeps it open"
+        )
     else:
         report.note(f"{where} stays open{advice}")
+
+
+def _is_own(visualizer: StreamVisualizer) -> bool:
+    """Tell whether this process started the viewer, and not whoever else looks at it."""
+    try:
+        return psutil.Process(visualizer.connection.pid).ppid() == os.getpid()
+    except (psutil.Error, ViewerGone):
+        return False
 
 
 def _display_is_lent(visualizer: StreamVisualizer) -> bool:
