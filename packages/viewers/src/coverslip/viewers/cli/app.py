@@ -13,6 +13,7 @@ import typer
 
 from coverslip.payload import PayloadError
 from coverslip.transport import TransportError
+from coverslip.viewers.cli.flags import Command, Group
 from coverslip.viewers.cli.options import (
     FIJI_VARIABLE,
     Connection,
@@ -49,6 +50,7 @@ STATUS = (
 )
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -57,10 +59,9 @@ app = typer.Typer(
 )
 
 
-for _command in (relay, follow, audience):
-    app.command(epilog=STATUS)(_command)
-
-connections = typer.Typer(no_args_is_help=True, help="How pipelines elsewhere reach a viewer.")
+connections = typer.Typer(
+    cls=Group, no_args_is_help=True, help="How pipelines elsewhere reach a viewer."
+)
 app.add_typer(connections, name="connection")
 
 
@@ -107,7 +108,7 @@ def options(
     )
 
 
-@app.command(epilog=STATUS)
+@app.command(cls=Command, epilog=STATUS)
 def demo(
     viewer: ViewerKind = "napari",
     fiji: Fiji = None,
@@ -128,7 +129,7 @@ def demo(
     raise typer.Exit(0 if done else FAILED)
 
 
-@app.command(epilog=STATUS)
+@app.command(cls=Command, epilog=STATUS)
 def view(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
     parser: Names = "auto",
@@ -173,7 +174,7 @@ def view(
     raise typer.Exit(0 if done else FAILED)
 
 
-@app.command(epilog=STATUS)
+@app.command(cls=Command, epilog=STATUS)
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the instrument writes.")],
     parser: Names = "auto",
@@ -222,7 +223,7 @@ def watch(
     raise typer.Exit(0 if done else FAILED)
 
 
-@app.command(epilog=STATUS)
+@app.command(cls=Command, epilog=STATUS)
 def parse(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
     parser: Names = "auto",
@@ -240,7 +241,7 @@ def parse(
     raise typer.Exit(0 if done else FAILED)
 
 
-@app.command(epilog=STATUS)
+@app.command(cls=Command, epilog=STATUS)
 def launch(
     viewer: ViewerKind = "napari",
     bind: Annotated[
@@ -284,7 +285,7 @@ def launch(
     )
 
 
-@connections.command(epilog=STATUS)
+@connections.command(cls=Command, epilog=STATUS)
 def show(
     port: OwnPort,
     at: Annotated[
@@ -311,7 +312,7 @@ def show(
     run_show(port, at=at, file=file, force=force, as_json=json)
 
 
-@app.command("list", epilog=STATUS)
+@app.command("list", cls=Command, epilog=STATUS)
 def list_viewers(json: Json = False) -> None:
     """List the viewers of this user on this machine."""
     from coverslip.viewers.cli.servers import run_list
@@ -319,7 +320,7 @@ def list_viewers(json: Json = False) -> None:
     run_list(as_json=json)
 
 
-@app.command("clear", epilog=STATUS)
+@app.command("clear", cls=Command, epilog=STATUS)
 def clear_viewer(port: OwnPort, json: Json = False) -> None:
     """Take away all that a viewer shows of ours; it stays open, with the user's own layers."""
     from coverslip.viewers.cli.servers import run_clear
@@ -327,7 +328,7 @@ def clear_viewer(port: OwnPort, json: Json = False) -> None:
     run_clear(port, as_json=json)
 
 
-@app.command(epilog=STATUS)
+@app.command(cls=Command, epilog=STATUS)
 def logs(
     port: OwnPort,
     lines: Annotated[
@@ -346,7 +347,7 @@ def logs(
     run_logs(port, lines, follow=follow, as_json=json)
 
 
-@app.command(epilog=STATUS)
+@app.command(cls=Command, epilog=STATUS)
 def stop(
     port: Annotated[
         int | None, typer.Argument(metavar="[PORT]", help="Data port, as `list` shows it.")
@@ -363,7 +364,7 @@ def stop(
     raise typer.Exit(0 if run_stop(port, force=force, as_json=json) else FAILED)
 
 
-@app.command(epilog=STATUS)
+@app.command(cls=Command, epilog=STATUS)
 def manager() -> None:
     """Open the window that shows all viewers: their state, counts and logs; launch, stop."""
     try:
@@ -376,12 +377,17 @@ def manager() -> None:
     raise typer.Exit(run_manager())
 
 
-@app.command(epilog=STATUS)
+@app.command(cls=Command, epilog=STATUS)
 def doctor(json: Json = False) -> None:
     """Look at display, Qt, OpenGL, Java, ImageJ, shared memory, ports: what fails, what to do."""
     from coverslip.viewers.cli.doctor import run_doctor
 
     raise typer.Exit(0 if run_doctor(as_json=json) else FAILED)
+
+
+# Help lists commands as they are added: first what is needed first.
+for _command in (relay, follow, audience):
+    app.command(cls=Command, epilog=STATUS)(_command)
 
 
 def main() -> None:
