@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from coverslip.payload import UnsupportedArray
+from coverslip.payload import UnsupportedArray, as_points
 from coverslip.viewers.errors import TooManyLayers
 from coverslip.viewers.napari.insides import main_window
 from tests.viewers.napari.conftest import Show, plane
@@ -40,6 +40,31 @@ def test_sliders_say_the_component_s_value(window: LiveWindow, show: Show) -> No
     window.scene.follow()
     show(1, well="<i>", dose=10)
     assert any(words.startswith("well <b>&lt;i&gt;</b> ") for words in slider_words(window))
+
+
+def test_what_is_shown_has_no_place_on_an_axis_of_hidden_layers(
+    window: LiveWindow, show: Show
+) -> None:
+    show(1, channel=1, well="A2")
+    for z in (1, 10):
+        show(1, channel=1, well="A2", z_index=z)
+    projection, stack = window.viewer.layers
+    overlay = window.viewer.canvas.overlays.text
+    assert projection.visible
+    assert overlay.text == "well A2    no z_index"
+    assert slider_words(window) == ['z_index <span style="color:gray">hidden &nbsp;1/2</span>']
+    window.viewer.dims.set_current_step(1, 1)
+    assert overlay.text == "well A2    no z_index"
+    stack.visible = True
+    assert overlay.text == "well A2    z_index 10"
+    assert slider_words(window) == ["z_index <b>10</b> &nbsp;2/2"]
+    stack.visible = False
+    show(as_points([[10, 3, 4]], along=1), kind="points", well="A2", along=("z_index",))
+    assert overlay.text == "well A2    z_index 10", "the points move with the slider"
+    window.viewer.layers["Points"].visible = False
+    assert overlay.text == "well A2    no z_index"
+    projection.visible = False
+    assert overlay.text == "well A2    z_index 10", "nothing is shown: where the sliders are"
 
 
 def test_a_napari_without_its_rows_of_sliders_still_says_where_one_is(

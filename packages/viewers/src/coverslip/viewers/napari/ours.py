@@ -72,6 +72,13 @@ class Ours:
         """Return those that draw images."""
         return [live for live in self if live.layer.key.kind == "image"]
 
+    def axes_shown(self) -> frozenset[str]:
+        """Return the axes that layers in the picture have; of all layers, if none is shown."""
+        live = [one.layer.key for one in self if one.drawn.visible] or [
+            one.layer.key for one in self
+        ]
+        return frozenset(name for key in live for name in (*key.axes, *key.along))
+
     def like(self) -> LiveLayer | None:
         """Return one that a new layer lies over, plane by plane: one with all the axes."""
         return next((live for live in self if live.layer.key.kind not in TABLES), None)

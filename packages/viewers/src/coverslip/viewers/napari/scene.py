@@ -86,7 +86,8 @@ class Scene:
         self._memory = Memory() if memory is None else memory
         self._ours = Ours(viewer)
         self._sliders = Sliders(viewer, self._on_scrub)
-        self._values = ValueLabels(viewer, self._sliders, _WAITING if waits else None)
+        waiting = _WAITING if waits else None
+        self._values = ValueLabels(viewer, self._sliders, self._ours.axes_shown, waiting)
         self._footing = Footing(
             viewer,
             self._ours,
@@ -271,7 +272,6 @@ class Scene:
     def _add(self, layer: Layer, placement: Placement, limits: Limits | None) -> LiveLayer:
         # The layer starts on the axes that all others stand on, so those come first.
         self._footing.renew()
-        first = not self._ours
         live, hide = self._make(layer, placement, limits)
         for other in hide:
             other.show(False)
@@ -289,8 +289,6 @@ class Scene:
             if selected in layers and not any(other.drawn is selected for other in hide):
                 # Whoever is at the controls of one layer keeps them when another comes.
                 layers.selection.active = selected
-        if first:
-            self._values.update()
         self._steps.know(self._ours)
         self._accompany()
         if len(self._ours) == self.max_layers:
@@ -333,7 +331,7 @@ class Scene:
             live = LiveImage(
                 layer, grid, colormap=colormap, limits=limits, display=display, visible=visible
             )
-            live.on_shown = self._accompany
+        live.on_shown = self._accompany if kind == "image" else self._values.update
         self.looks.dress(live.drawn, display)
         with live.unnoticed():
             live.lie_over(like, self._footing.spacing, display)
@@ -354,6 +352,8 @@ class Scene:
 
     def _accompany(self) -> None:
         accompany(list(self._ours))
+        if self._ours:
+            self._values.update()
 
     def _on_removed(self, event: Any) -> None:
         self.overview.removed(event.value)

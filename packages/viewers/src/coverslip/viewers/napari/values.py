@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QLabel, QWidget
 
 from coverslip.viewers.napari.insides import dims_widget, hide_position
@@ -20,6 +21,8 @@ __all__ = ["ValueLabels", "place_in_words"]
 
 _NAME = "coverslip_value"
 
+_HIDDEN = "Only layers that are hidden have a {}: show one by its eye in the layer list."
+
 
 class ValueLabels:
     """Keeps the text at every slider, and the line on the canvas, at what is shown. GUI thread.
@@ -30,13 +33,22 @@ class ValueLabels:
         The viewer.
     sliders : Sliders
         What the viewer stands on.
+    shown : callable
+        Returns the axes that what is shown has a place on.
     waiting : str, optional
         What the canvas says while there is nothing of ours; else what the user had there.
     """
 
-    def __init__(self, viewer: napari.Viewer, sliders: Sliders, waiting: str | None = None) -> None:
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        sliders: Sliders,
+        shown: Callable[[], Collection[str]],
+        waiting: str | None = None,
+    ) -> None:
         self._viewer = viewer
         self._sliders = sliders
+        self._shown = shown
         self._waiting = waiting
         self._theirs: tuple[Any, ...] | None = None
         """The user's own words on the canvas, while ours stand there."""
@@ -51,24 +63,33 @@ class ValueLabels:
         first = dims.ndim - len(self._sliders.grid.labels) - 2
         if first < 0:
             return  # between two states of napari's own: it comes again
+        shown = self._shown()
         if self._dims is not None:
             rows = self._dims.slider_widgets
             if len(rows) != dims.ndim:
                 return
-            self._write(rows[first:], dims.current_step[first:])
-        self._say(place_in_words(dict(self._sliders.looked_at)))
+            self._write(rows[first:], dims.current_step[first:], shown)
+        self._say(place_in_words(dict(self._sliders.looked_at), shown))
 
-    def _write(self, rows: Sequence[Any], steps: Sequence[int]) -> None:
+    def _write(self, rows: Sequence[Any], steps: Sequence[int], shown: Collection[str]) -> None:
         """Write the label in each row of the grid's; the rows of the picture's axes follow."""
         width = 0
         labels = []
-        for row, step, values in zip(rows, steps, self._sliders.grid.values, strict=False):
+        grid = self._sliders.grid
+        for row, step, name, values in zip(rows, steps, grid.names, grid.values, strict=False):
             label = row.findChild(QLabel, _NAME) or _add_label(row)
             index = min(step, len(values) - 1)
-            value = html.escape(str(values[index]))
-            label.setText(f"<b>{value}</b> &nbsp;{index + 1}/{len(values)}")
-            longest = max(values, key=lambda value: len(str(value)))
-            metrics = label.fontMetrics()
+            value, position = html.escape(str(values[index])), f"{index + 1}/{len(values)}"
+            if name in shown:
+                label.setText(f"<b>{value}</b> &nbsp;{position}")
+                label.setToolTip("")
+            else:
+                label.setText(f'<span style="color:gray">hidden &nbsp;{position}</span>')
+                label.setToolTip(_HIDDEN.format(name))
+            longest = max((*values, "hidden"), key=lambda value: len(str(value)))
+            font = label.font()
+            font.setBold(True)
+            metrics = QFontMetrics(font)
             text = f"{longest}   {len(values)}/{len(values)}"
             width = max(width, metrics.horizontalAdvance(text) + 2 * metrics.averageCharWidth())
             labels.append(label)
@@ -106,9 +127,11 @@ class ValueLabels:
             event.disconnect(self._on_change)
 
 
-def place_in_words(place: dict[str, str | int | float]) -> str:
-    """Return a place as one line: ``well A02   site 1   z_index 3``."""
-    return "    ".join(f"{name} {value}" for name, value in place.items())
+def place_in_words(place: dict[str, str | int | float], shown: Collection[str]) -> str:
+    """Return a place as one line: ``well A02   site 1   no z_index``, where none shown has one."""
+    return "    ".join(
+        f"{name} {value}" if name in shown else f"no {name}" for name, value in place.items()
+    )
 
 
 def _add_label(row: QWidget) -> QLabel:
