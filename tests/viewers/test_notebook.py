@@ -68,7 +68,7 @@ def test_a_view_without_viewers_has_a_card() -> None:
 def test_a_screenshot_is_the_file_and_is_shown(view: View, tmp_path: Path) -> None:
     png = view.screenshot(tmp_path / "shot.png")
     assert (tmp_path / "shot.png").read_bytes() == png == png._repr_png_()
-    assert repr(png) == "<PNG, 120 x 90>"
+    assert repr(png) == str(png) == f"{png}" == "<PNG, 120 x 90>"
     assert repr(Png(b"none")) == "b'none'"
 
 

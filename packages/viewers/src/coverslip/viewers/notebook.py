@@ -52,6 +52,10 @@ class Png(bytes):
         width, height = struct.unpack(">II", self[16:_HEADER])
         return f"<PNG, {width} x {height}>"
 
+    def __str__(self) -> str:
+        # That of bytes is all of them, and an error under `python -bb`.
+        return repr(self)
+
 
 class Card:
     """What a view has for notebooks. The view gives it a stream and viewers."""

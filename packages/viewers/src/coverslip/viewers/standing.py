@@ -19,7 +19,7 @@ __all__ = ["LaneState"]
 class LaneState(enum.Enum):
     """What a lane does with a plane."""
 
-    WAITING = "waiting for the viewer to start"
+    WAITING = "waiting for the viewer"
     CONNECTING = "connecting"
     LIVE = "live"
     ABSENT = "absent"

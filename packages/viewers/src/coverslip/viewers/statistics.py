@@ -36,7 +36,7 @@ class Statistics(NamedTuple):
     compressed : int
         Planes that travelled inline and compressed, summed over the viewers.
     state : tuple of str
-        Each viewer's lane: ``"live"``, ``"waiting for the viewer to start"``, …
+        Each viewer's lane: ``"live"``, ``"waiting for the viewer"``, …
     transfer : tuple of str
         How pixels travel to each viewer, since it proved or failed to prove that it can read this
         stream's memory: ``"shared_memory"``, ``"inline"``; ``""`` before.
