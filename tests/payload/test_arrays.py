@@ -315,5 +315,5 @@ def test_every_pixel_of_a_stack_is_in_one_plane(ndim: int, data: st.DataObject) 
 
 
 def test_an_index_that_is_none_is_named() -> None:
-    with pytest.raises(UnsupportedArray, match="step_index is a str: give a whole number"):
+    with pytest.raises(UnsupportedArray, match=r"^step_index is a str: give a whole number"):
         as_source(step_index="one")  # type: ignore[arg-type]

@@ -159,12 +159,13 @@ def as_source(
         A name is empty or longer than 256 characters, a text is not Unicode, the index is no
         integer of 32 bits, or a setting of `display` is out of its range.
     """
+    index = None if step_index is None else _index(step_index)
     try:
         given = {
             # Text of a type of its own, as numpy's or an enumeration's, is no text to msgspec.
             "name": _plain(name),
             "step_name": _plain(step_name),
-            "step_index": None if step_index is None else _index(step_index),
+            "step_index": index,
             "modes": dict(modes or {}),
             # As plain data, so that what somebody constructed is checked as if it had arrived.
             "display": msgspec.to_builtins(display or Display()),
