@@ -105,8 +105,11 @@ class ListenDock(QWidget):
         return self._listening.live.scene
 
     def _lay_out(self) -> None:
+        # Few rows: at 900 pixels of height each one more is a layer less in napari's list.
         head = QHBoxLayout()
-        head.addWidget(self._state, 1)
+        head.addWidget(self._state)
+        head.addWidget(self._call)
+        head.addStretch(1)
         head.addWidget(self._port)
         head.addWidget(self._switch)
         form = QFormLayout()
@@ -114,18 +117,21 @@ class ListenDock(QWidget):
         form.setVerticalSpacing(4)
         form.addRow("Planes", self._planes)
         form.addRow("In memory", self._memory)
-        form.addRow("On disk", self._disk)
-        form.addRow("Dropped", self._dropped)
-        actions = QHBoxLayout()
-        actions.addWidget(self._contrast)
+        elsewhere = QHBoxLayout()
+        elsewhere.addWidget(self._disk, 1)
+        elsewhere.addWidget(QLabel("Dropped"))
+        elsewhere.addWidget(self._dropped)
+        form.addRow("On disk", elsewhere)
+        follow, actions = QHBoxLayout(), QHBoxLayout()
+        follow.addWidget(self._follow, 1)
+        follow.addWidget(self._contrast)
+        actions.addWidget(self._copy, 1)
         actions.addWidget(self._clear)
         layout = QVBoxLayout(self)
         layout.setSpacing(6)
         layout.addLayout(head)
-        layout.addWidget(self._call)
-        layout.addWidget(self._copy)
         layout.addLayout(form)
-        layout.addWidget(self._follow)
+        layout.addLayout(follow)
         layout.addLayout(actions)
         layout.addWidget(self._trouble)
         layout.addStretch(1)
@@ -135,8 +141,7 @@ class ListenDock(QWidget):
         facts, connection = self._listening.facts(), self._listening.connection
         listens = connection is not None
         color, words = _state(facts)
-        port = "" if connection is None else f" on port {connection.endpoint.port}"
-        self._state.setText(f'<span style="color:{color}">●</span> {words}{port}')
+        self._state.setText(f'<span style="color:{color}">●</span> {words}')
         self._port.setVisible(not listens)
         self._switch.setVisible(self._listening.can_stop)
         self._switch.setText("Stop" if listens else "Listen")
