@@ -67,6 +67,17 @@ def test_what_is_shown_has_no_place_on_an_axis_of_hidden_layers(
     assert overlay.text == "well A2    z_index 10", "nothing is shown: where the sliders are"
 
 
+def test_the_one_channel_that_an_axis_is_of_is_named(window: LiveWindow, show: Show) -> None:
+    show(1, channel=1, well="A2")
+    show(1, channel=2, well="A2")
+    overlay = window.viewer.canvas.overlays.text
+    assert overlay.text == "well A2"
+    show(1, channel=4, well="A2", z_index=3)
+    assert overlay.text == "well A2    z_index 3 (channel 4 alone)"
+    show(1, channel=5, well="A2", z_index=3)
+    assert overlay.text == "well A2    z_index 3"
+
+
 def test_a_napari_without_its_rows_of_sliders_still_says_where_one_is(
     qt_application: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,12 +72,24 @@ class Ours:
         """Return those that draw images."""
         return [live for live in self if live.layer.key.kind == "image"]
 
-    def axes_shown(self) -> frozenset[str]:
-        """Return the axes that layers in the picture have; of all layers, if none is shown."""
-        live = [one.layer.key for one in self if one.drawn.visible] or [
-            one.layer.key for one in self
-        ]
-        return frozenset(name for key in live for name in (*key.axes, *key.along))
+    def axes_shown(self) -> dict[str, str]:
+        """Return the axes that layers in the picture have; of all layers, if none is shown.
+
+        With each the channel that alone has it, where there are images of others; else "".
+        """
+        live = list(self)
+        live = [one for one in live if one.drawn.visible] or live
+        having: dict[str, list[LiveLayer]] = {}
+        for one in live:
+            for name in (*one.layer.key.axes, *one.layer.key.along):
+                having.setdefault(name, []).append(one)
+        several = len({one.channel for one in live if one.layer.key.kind == "image"}) > 1
+        return {
+            name: f"channel {those[0].channel}"
+            if several and len(those) == 1 and those[0].channel is not None
+            else ""
+            for name, those in having.items()
+        }
 
     def like(self) -> LiveLayer | None:
         """Return one that a new layer lies over, plane by plane: one with all the axes."""

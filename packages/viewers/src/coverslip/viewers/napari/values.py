@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -34,7 +34,7 @@ class ValueLabels:
     sliders : Sliders
         What the viewer stands on.
     shown : callable
-        Returns the axes that what is shown has a place on.
+        Returns the axes that what is shown has a place on, each with the channel that alone has it.
     waiting : str, optional
         What the canvas says while there is nothing of ours; else what the user had there.
     """
@@ -43,7 +43,7 @@ class ValueLabels:
         self,
         viewer: napari.Viewer,
         sliders: Sliders,
-        shown: Callable[[], Collection[str]],
+        shown: Callable[[], Mapping[str, str]],
         waiting: str | None = None,
     ) -> None:
         self._viewer = viewer
@@ -127,11 +127,16 @@ class ValueLabels:
             event.disconnect(self._on_change)
 
 
-def place_in_words(place: dict[str, str | int | float], shown: Collection[str]) -> str:
-    """Return a place as one line: ``well A02   site 1   no z_index``, where none shown has one."""
-    return "    ".join(
-        f"{name} {value}" if name in shown else f"no {name}" for name, value in place.items()
-    )
+def place_in_words(place: dict[str, str | int | float], shown: Mapping[str, str]) -> str:
+    """Return a place as one line: ``well A02   site 1   no z_index``, where none shown has one.
+
+    Where one channel alone has one, it is named: ``z_index 3 (channel 4 alone)``.
+    """
+    words = []
+    for name, value in place.items():
+        only = f" ({shown[name]} alone)" if shown.get(name) else ""
+        words.append(f"{name} {value}{only}" if name in shown else f"no {name}")
+    return "    ".join(words)
 
 
 def _add_label(row: QWidget) -> QLabel:
