@@ -68,15 +68,15 @@ INVARIANTS: dict[int, tuple[str, tuple[str, ...]]] = {
 
 _HEAD = """# Reliability
 
-What was done to coverslip, and what became of every plane. This page is written by
+The faults that coverslip was tested with, and what became of every plane. This page is written by
 `hatch run reliability`, which runs `tests/faults` and takes the numbers from there: do not edit it.
 
 Each case counts planes at the stream and, where the viewer outlives it, at the viewer; its test
 fails unless sent = shown + dropped + failed at both. It fails, too, when it leaves a thread, a
 descriptor, a process, a window or a segment behind, here or in /dev/shm. *Held* is the longest
-that one call of the pipeline took, on a machine that did other things too; these streams' limit is
-{limit:g} s, and speed is the [benchmarks'](performance.md) business. Where a stream went with its
-process, the counts are the viewer's.
+time that one call of the pipeline took, on a machine that did other work too; the limit of these
+streams is {limit:g} s (speed is measured in [Performance](performance.md)). Where a stream ended
+with its process, the counts are the viewer's.
 
 """
 
@@ -88,10 +88,10 @@ _MEANING = """
   viewer that ended, was closed before it was shown, or was slower than the stream's other viewers.
 - **failed**: it never can be shown, and the reason says why.
 
-A viewer that does not answer when a stream is closed may show later what it has: the stream counts
-those planes as dropped, since nobody told it otherwise. A stream that is not closed, because its
-process ends, waits two seconds and leaves the rest to the viewer, which shows what it has received.
-That is all that the two ends ever disagree on.
+A viewer that does not answer when a stream is closed may still show later what it has received; the
+stream counts those planes as dropped, since it was not told otherwise. A stream that is not closed,
+because its process ends, waits two seconds and leaves the rest to the viewer, which shows what it
+has received. These are the only cases in which the two ends may disagree.
 """
 
 
@@ -140,7 +140,7 @@ def _page(cases: list[_Case]) -> str:
     lines = [
         _HEAD.format(limit=LIMIT),
         f"{len(cases)} cases, all of which held. {system}.\n\n",
-        "| | what was done | sent | shown | dropped | failed | held, s | left behind |\n",
+        "| | fault | sent | shown | dropped | failed | held, s | left behind |\n",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |\n",
     ]
     for case in cases:
@@ -151,8 +151,8 @@ def _page(cases: list[_Case]) -> str:
         left = case.left or "nothing"
         lines.append(f"| {case.fault} | {words} | {counts} | {held} | {left} |\n")
     lines.append(_MEANING)
-    lines.append("\n## What always holds, and what holds it\n\n")
-    lines.append("| | | cases | and |\n| --- | --- | --- | --- |\n")
+    lines.append("\n## Invariants, and the tests that hold them\n\n")
+    lines.append("| | invariant | cases | further tests |\n| --- | --- | --- | --- |\n")
     for number, (words, names) in INVARIANTS.items():
         faults = sorted({case.fault for case in cases if number in case.seen["holds"]}, key=_order)
         tests = ", ".join(f"`{_known(name)}`" for name in names)

@@ -43,33 +43,33 @@ _MEASURES = (
 
 _HEAD = """
 Each row is two processes, a sender that has computed all planes and a receiver without a window
-that keeps every plane and compares some thousand of its pixels. In brackets: times ours.
+that keeps every plane and compares some thousand of its pixels. In brackets: the ratio to ours.
 
-- **planes a second**: from the first call until the last plane lies in the other process.
-- **held**: how long a call holds the caller, for each plane; the median.
+- **planes a second**: from the first call until the last plane is in the other process.
+- **held**: how long a call blocks the caller, for each plane; the median.
 - **CPU**: of both processes, for each plane.
-- **memory**: what both processes grew by at most, added up. Each plane that the receiver keeps is
-  in it, and what the two share is counted in both.
-- **lost**: planes that did not arrive, or not as they were sent, of all rounds the worst.
-- **left**: shared memory with a name, when both had ended.
+- **memory**: the peak growth of both processes, added up. It includes each plane that the receiver
+  keeps, and what the two share is counted in both.
+- **lost**: planes that did not arrive, or not as they were sent, in the worst of all rounds.
+- **left**: named shared memory that was left when both had ended.
 
-*Ours* is `save_batch` with keys on, pixels in shared memory; *ours, inline* is `show` to a viewer
-that cannot reach that memory, as one on another machine, and so encrypted through TCP. imagezmq and
-rerun travel through TCP on the same machine, and encrypt nothing. imagezmq's batch is one array of
-three dimensions, rerun's is `send_columns`.
+*Ours* is `save_batch` with keys, pixels in shared memory; *ours, inline* is `show` to a
+viewer that cannot reach that memory, like one on another machine, so the pixels travel encrypted
+through TCP. imagezmq and rerun send through TCP on the same machine, and encrypt nothing.
+imagezmq's batch is one array of three dimensions, rerun's is `send_columns`.
 """
 
 _NOTES = """
-What lies behind it, as the sources say:
+The causes, from the sources:
 
-- Ours lets a burst wait in shared memory, within the stream's budget, while the receiver is not
-  through with what came before: that is its memory. It copies twice, of which imagezmq saves one.
-- imagezmq with REQ/REP holds its caller until the receiver has answered. With PUB/SUB it holds it
-  for next to nothing, since it copies nothing: the caller must leave the array alone until it has
-  been sent, of which nobody tells it, and a receiver that is late loses planes without a word. Ours
-  has copied when it returns, and counts what is lost.
+- Ours lets a burst wait in shared memory, within the stream's budget, while the receiver is busy
+  with what came before; this is the memory it takes. It copies twice, imagezmq once.
+- imagezmq with REQ/REP blocks its caller until the receiver has answered. With PUB/SUB it blocks it
+  for next to nothing, since it copies nothing: the caller must not change the array until it has
+  been sent, which the caller is not told, and a late receiver loses planes silently. Ours has
+  copied when it returns, and counts what is lost.
 - rerun's receiver is its own program, which writes what it receives to a file in memory (not in the
-  column) and holds it for viewers that come late, up to 1 GiB.
+  column) and keeps up to 1 GiB of it for viewers that come late.
 - polystore makes a segment for each image and waits for the receiver's answer to each batch; before
   that, it sleeps for a tenth of a second in each call.
 """
@@ -116,7 +116,7 @@ def section(found: Found) -> str:
         + ", ".join(f"{name} {nbytes / MIB:.0f} MiB" for name, nbytes in left.items())
         + ".\n"
         if left
-        else "Nobody left shared memory behind when both ends were killed in mid-stream.\n"
+        else "None left shared memory behind when both ends were killed in mid-stream.\n"
     )
     parts += [f"{name} was left out: {reason}.\n" for name, reason in found.skipped.items()]
     return "\n".join(parts)

@@ -66,7 +66,7 @@ class _Viewer:
 
     def __init__(self, site: Site, cores: Cores | None = None) -> None:
         self.link = site.link
-        self.cable = Station("the viewer's cable")
+        self.cable = Station("the viewer's link")
         self.network = [
             Station("the viewer's network thread", cores) for _ in range(site.network_threads)
         ]
@@ -83,7 +83,7 @@ def _way(
         (Station("the pipeline's thread", cores), cost.caller),
         (Station("a stream's packer", cores), cost.packer + cost.rest),
         (Station("a stream's network thread", cores), cost.sender),
-        (Station("a producer's cable"), wire / link),
+        (Station("a producer's link"), wire / link),
         (viewer.cable, wire / viewer.link),
         (viewer.network[turn % len(viewer.network)], cost.receiver),
         (viewer.server, cost.server),

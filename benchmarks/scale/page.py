@@ -20,17 +20,17 @@ PRODUCERS = (1, 10, 100)
 LINKS = (1, 10)
 """Gbit/s."""
 
-_HEAD = """# How far it goes
+_HEAD = """# Scaling
 
-What 1, 10 and 100 machines that produce planes can show in one viewer, through cables of 1 and of
-10 Gbit/s. This page is made by `hatch run bench:scale`: do not edit it. No cluster was at hand:
-what each thread pays for a plane was measured on one machine, queues were played by a model
-(`benchmarks/scale`), and the model was held against what really arrived from up to {most} producers
-on that machine.
+How many planes 1, 10 and 100 machines can show in one viewer, over links of 1 and of 10 Gbit/s.
+This page is made by `hatch run bench:scale`: do not edit it. No cluster was available: what a
+plane costs each thread was measured on one machine, queues were simulated by a model
+(`benchmarks/scale`), and the model was compared with what really arrived from up to {most}
+producers on that machine.
 
 Planes are uint16, a field with its shot noise, and travel in the messages, encrypted, as they
 do between machines. *Compressed* means that each plane was; a stream decides that for itself, by
-what shows more ([remote.md](remote.md)). Everybody sends as fast as it goes.
+what shows more ([Remote viewers](remote.md)). All producers send at full speed.
 """
 
 _COSTS = """
@@ -43,17 +43,17 @@ Milliseconds of CPU of each thread, one producer, {cores} cores, {system}.
 """
 
 _REAL = """
-The caller's is the copy in `show`; the packer compresses; sending and receiving are done by
-ZeroMQ's threads, the network threads below, which encrypt and decrypt; the server's thread unpacks
-and copies; the GUI's is without the drawing, which napari does at most 20 times a second, whatever
+The caller copies in `show`; the packer compresses; sending and receiving are done by ZeroMQ's
+threads (the network threads below), which encrypt and decrypt; the server's thread decompresses and
+copies; the GUI's time is without drawing, which napari does at most 20 times a second, whatever
 arrives.
 
-## The model and the machine
+## The model compared with measurements
 
-Producers and viewer on the same {cores} cores, which is what the model was told as well: planes a
-second, all producers together.
+Producers and viewer on the same {cores} cores, in the model too: planes a second, all producers
+together.
 
-| plane | | cable | producers | measured | model | model over measured |
+| plane | | link | producers | measured | model | model over measured |
 | --- | --- | --- | ---: | ---: | ---: | ---: |
 """
 
@@ -63,48 +63,48 @@ _SITES = """
 ## What can be shown
 
 Each producer has a core for each of its stream's threads, and so has the viewer. The busiest part
-is the bottleneck; what comes next says what a cure of the first would bring.
+is the bottleneck; the next busiest limits what removing the first would bring.
 
 | plane | Gbit/s | producers | | planes a second | of each producer | bottleneck | busy next |
 | --- | ---: | ---: | --- | ---: | ---: | --- | --- |
 """
 
 _TURNS = """
-![Planes a second by cable and producers](images/scale.svg)
+![Planes a second by link and producers](images/scale.svg)
 
-## What to turn
+## What to change
 
-From {producers} producers, planes of {edge} x {edge}, as the model has it:
+From {producers} producers, planes of {edge} x {edge}, according to the model:
 
-| cable, Gbit/s | what is turned | planes a second | times | bottleneck then |
+| link, Gbit/s | change | planes a second | times | bottleneck then |
 | ---: | --- | ---: | ---: | --- |
 """
 
 _ADVICE = """
-- **Nothing**, where the table's rate is more than the pipelines produce: a stream holds nobody
+- **Nothing**, where the table's rate is more than the pipelines produce: a stream blocks nobody
   whose planes find room.
-- **Compression** is a stream's own choice. It pays while the cable or decrypting is the bottleneck
-  and the producers have a core to spare.
-- **Fewer pixels**: every fourth for the overview, `view.show(image[::4, ::4])`, and full planes for
-  what is looked at.
-- **More viewers**: one for each plate or channel, `connect(connection=…)` to each line. Their
-  cables and threads are their own.
+- **Compression** is chosen by the stream itself. It pays while the link or decryption is the
+  bottleneck and the producers have a core to spare.
+- **Fewer pixels**: every fourth for an overview, `view.show(image[::4, ::4])`, and full planes for
+  what you look at.
+- **More viewers**: one for each plate or channel, `connect(connection=…)` to each line. Each has a
+  link and threads of its own.
 - **Several viewers of the same planes**: a [relay](relay.md), so that each producer sends a plane
   once. It makes no viewer faster.
-- **On the viewer's machine**, pixels go through shared memory: no cable, no keys over pixels. A
-  pipeline that can run there should; see [Speed](performance.md).
-- **Network threads** in a viewer are one today (`coverslip.transport.sockets`), which is not a
-  setting; the rows say what more of them would bring.
+- **On the viewer's machine**, pixels go through shared memory, without a link or encryption. A
+  pipeline that can run there should; see [Performance](performance.md).
+- **Network threads**: a viewer has one (`coverslip.transport.sockets`), which is not a setting; the
+  rows show what more of them would bring.
 
-## What the viewer does with it
+## In the viewer
 
 {memory}
 
 ## What this leaves out
 
-Switches that drop, cables longer than a room, pipelines that leave no core to their stream,
-drawing, and other processors than the one measured: where a core is twice as fast, so are all rows
-whose bottleneck is a thread. A cable's bytes are those counted and Ethernet's own headers.
+Switches that drop packets, long-distance links, pipelines that leave no core to their stream,
+drawing, and processors other than the one measured: where a core is twice as fast, so are all rows
+whose bottleneck is a thread. A link's bytes are those counted plus Ethernet's own headers.
 """
 
 
@@ -133,9 +133,9 @@ def as_page(found: Found) -> str:
         link = GBIT if real.rate else None
         model = same_machine(real.producers, link, found.cores, cost).rate
         ratios[real] = model / real.planes
-        cable = "1 Gbit/s" if real.rate else "as fast as it is"
+        limit = "1 Gbit/s" if real.rate else "no limit"
         lines.append(
-            f"| {_edge(cost)} | {real.how} | {cable} | {real.producers} | {_number(real.planes)} "
+            f"| {_edge(cost)} | {real.how} | {limit} | {real.producers} | {_number(real.planes)} "
             f"| {_number(model)} | {ratios[real]:.2f} |\n"
         )
     lines.append(_SITES.format(verdict=_verdict(ratios)))
@@ -176,7 +176,7 @@ def picture(found: Found) -> str:
                     name = f"{producers}, {cost.how}"
                     rows.append(Bar(name, rate, _number(rate), cost.how == "compressed"))
         panels.append(Panel(f"{gbit} Gbit/s: planes a second", rows))
-    return bars(f"Planes of {edge} x {edge} a second, by cable and producers", panels)
+    return bars(f"Planes of {edge} x {edge} a second, by link and producers", panels)
 
 
 def write(found: Found) -> None:
@@ -205,15 +205,15 @@ def _turns(found: Found, producers: int, gbit: int) -> dict[str, Outcome]:
 
 def _verdict(ratios: dict[Real, float]) -> str:
     parts = []
-    for rate, words in (("1gbit", "the cable sets the rate"), (None, "the cores do")):
+    for rate, words in (("1gbit", "the link is the limit"), (None, "the cores are")):
         of = [ratio for real, ratio in ratios.items() if real.rate == rate]
         within = sum(1 for ratio in of if 0.8 <= ratio <= 1.25)
         parts.append(
             f"where {words}, {within} of {len(of)} rows ({min(of):.2f} to {max(of):.2f} of it)"
         )
     return _wrap(
-        f"The model is within a quarter of the machine {' and '.join(parts)}. It does not know "
-        "what many threads on few cores pay for being switched, nor what else the machine did."
+        f"The model is within a quarter of the measurement {' and '.join(parts)}. It does not know "
+        "what switching many threads on few cores costs, nor what else the machine did."
     )
 
 
@@ -226,9 +226,9 @@ def _memory(found: Found, edge: int) -> str:
     nbytes = best * edge * edge * 2
     return _wrap(
         f"At {_number(best)} planes of {edge} x {edge} a second, which is {nbytes / 1e9:.2f} GB/s, "
-        f"the 4 GiB that a viewer takes by default are full after {4 * 2**30 / nbytes:.1f} s; what "
-        "comes then goes to disk as fast as that takes it, and where it takes less, the viewer is "
-        "the bottleneck: see [memory.md](memory.md). `keep=` keeps the newest alone."
+        f"the 4 GiB that a viewer takes by default are full after {4 * 2**30 / nbytes:.1f} s. What "
+        "comes then goes to disk; if the disk is slower, it is the bottleneck: see "
+        "[Memory and disk](memory.md). `keep=` keeps only the newest planes."
     )
 
 
