@@ -85,7 +85,7 @@ def viewer_parser(
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to bind (default: %(default)s)"
     )
-    parser.add_argument("--title", help="to stand in the window's title")
+    parser.add_argument("--title", help="the window's title")
     parser.add_argument(
         "--memory",
         type=size_argument,
@@ -97,11 +97,11 @@ def viewer_parser(
         type=_count,
         default=MAX_LAYERS,
         metavar="N",
-        help="layers or windows of which no more are made (default: %(default)s)",
+        help="most layers or windows that are made (default: %(default)s)",
     )
-    parser.add_argument("--launch-id", default="", help="what the launcher knows this process by")
+    parser.add_argument("--launch-id", default="", help="by which the launcher knows this process")
     parser.add_argument(
-        "--log", help="the log file that standard error goes to, for others to find"
+        "--log", help="the log file that standard error is redirected to, for others to find"
     )
     parser.add_argument(
         "--log-level",

@@ -44,9 +44,9 @@ REFUSED = 2
 """Exit status: nothing was begun; one line on standard error says why."""
 
 STATUS = (
-    "Exit status: 0 all well; 1 not every plane was shown, not every viewer stopped, or a check "
-    "of the doctor's fails; 2 nothing was begun; 130 interrupted. Results go to standard output, "
-    "all else to standard error."
+    "Exit status: 0 success; 1 some plane was not shown, some viewer not stopped, or some check of "
+    "the doctor's failed; 2 nothing was begun; 130 interrupted. Results go to standard output, "
+    "everything else to standard error."
 )
 
 app = typer.Typer(
@@ -60,7 +60,7 @@ app = typer.Typer(
 
 
 connections = typer.Typer(
-    cls=Group, no_args_is_help=True, help="How pipelines elsewhere reach a viewer."
+    cls=Group, no_args_is_help=True, help="How pipelines on other machines reach a viewer."
 )
 app.add_typer(connections, name="connection")
 
@@ -94,10 +94,10 @@ def options(
     show_version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_say_version, is_eager=True, help="Print the version and end."
+            "--version", callback=_say_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is done.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
 ) -> None:
     """Set up what all commands share."""
     logging.basicConfig(
@@ -114,14 +114,14 @@ def demo(
     fiji: Fiji = None,
     screenshot: Shot = None,
     close: Annotated[
-        bool, typer.Option("--close", help="Close the window when all planes were shown.")
+        bool, typer.Option("--close", help="Close the window once all planes were shown.")
     ] = False,
     rate: Annotated[
         float, typer.Option(min=0, help="Planes a second, as from a microscope; 0: no pause.")
     ] = 40.0,
     json: Json = False,
 ) -> None:
-    """Watch a small plate of real pixels arrive in a viewer, through a two-step pipeline."""
+    """Send a small plate of real images, through a two-step pipeline, to a viewer."""
     from coverslip.viewers.cli.demo import run_demo
 
     _prefer(fiji)
@@ -143,14 +143,15 @@ def view(
     memory: Memory = None,
     max_layers: MaxLayers = None,
     clear: Annotated[
-        bool, typer.Option("--clear", help="Take away first what the viewer shows.")
+        bool, typer.Option("--clear", help="First remove what the viewer shows.")
     ] = False,
     screenshot: Shot = None,
     json: Json = False,
 ) -> None:
     """Show TIFF files and OME-Zarr in napari or Fiji, each plane at its own place.
 
-    A TIFF file's place is what its name and folders say, an OME-Zarr's is in its metadata.
+    A plane's well, site, channel, … are read from a TIFF file's name, folders and metadata, and
+    from an OME-Zarr's metadata.
     """
     from coverslip.viewers.cli.view import run_view
 
@@ -194,13 +195,13 @@ def watch(
     ] = False,
     idle: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="End when nothing has come for so long."),
+        typer.Option(min=0, metavar="SECONDS", help="End when nothing has come for this long."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show a folder's TIFF files as an instrument writes them: first those there, then the new.
+    """Show a folder's TIFF files as an instrument writes them: first those there, then new ones.
 
-    Each is shown once it is complete, and again when it is written anew. Ctrl-C ends it.
+    Each is shown once it is complete, and again if it is rewritten. Ctrl-C ends it.
     """
     from coverslip.viewers.cli.watch import run_watch
 
@@ -248,12 +249,13 @@ def launch(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Of this machine, for viewers that pipelines elsewhere show on: 192.168.1.5, or "
-            "0.0.0.0 for all of them. Without it only this machine's programs reach the viewer.",
+            help="Address of this machine to listen on, so that pipelines on other machines reach "
+            "the viewer: 192.168.1.5, or 0.0.0.0 for all. Without it only this machine's can.",
         ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=64535, help="Data port; the next is 1000 above.")
+        int | None,
+        typer.Option(min=1, max=64535, help="Data port; the control port is 1000 above."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="The window's title.")] = None,
     memory: Memory = None,
@@ -263,8 +265,8 @@ def launch(
         bool,
         typer.Option(
             "--allow-macros",
-            help="With --viewer fiji: run the macros that pipelines send, which may do whatever "
-            "you may.",
+            help="With --viewer fiji: run the macros that pipelines send, which can do whatever "
+            "you can.",
         ),
     ] = False,
     json: Json = False,
@@ -291,7 +293,7 @@ def show(
     at: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST[:PORT]", help="Where others reach it: another name, a tunnel's end."
+            metavar="HOST[:PORT]", help="Where others reach it: another name, or a tunnel's end."
         ),
     ] = None,
     file: Annotated[
@@ -299,7 +301,7 @@ def show(
         typer.Option(help="Write the line there, with mode 0600, instead of printing it."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Put it in the place of a file that is there already.")
+        bool, typer.Option("--force", help="Replace a file that is there already.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -322,7 +324,7 @@ def list_viewers(json: Json = False) -> None:
 
 @app.command("clear", cls=Command, epilog=STATUS)
 def clear_viewer(port: OwnPort, json: Json = False) -> None:
-    """Take away all that a viewer shows of ours; it stays open, with the user's own layers."""
+    """Remove all streamed layers from a viewer; it stays open, with the user's own layers."""
     from coverslip.viewers.cli.servers import run_clear
 
     run_clear(port, as_json=json)
@@ -332,10 +334,10 @@ def clear_viewer(port: OwnPort, json: Json = False) -> None:
 def logs(
     port: OwnPort,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, metavar="N", help="The last N, to begin with.")
+        int, typer.Option("--lines", "-n", min=0, metavar="N", help="Begin with the last N lines.")
     ] = 20,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on as it grows, until the viewer ends.")
+        bool, typer.Option("--follow", "-f", help="Go on as the log grows, until the viewer ends.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -366,7 +368,7 @@ def stop(
 
 @app.command(cls=Command, epilog=STATUS)
 def manager() -> None:
-    """Open the window that shows all viewers: their state, counts and logs; launch, stop."""
+    """Open a window with all viewers, their state, counts and logs, to launch and stop them."""
     try:
         from coverslip.viewers.manager.app import run_manager
     except ImportError as error:
@@ -379,7 +381,7 @@ def manager() -> None:
 
 @app.command(cls=Command, epilog=STATUS)
 def doctor(json: Json = False) -> None:
-    """Look at display, Qt, OpenGL, Java, ImageJ, shared memory, ports: what fails, what to do."""
+    """Check display, Qt, OpenGL, Java, ImageJ, shared memory, ports; say what to do about each."""
     from coverslip.viewers.cli.doctor import run_doctor
 
     raise typer.Exit(0 if run_doctor(as_json=json) else FAILED)

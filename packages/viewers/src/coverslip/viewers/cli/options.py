@@ -65,12 +65,17 @@ Memory = Annotated[
     typer.Option(
         metavar="SIZE",
         parser=size,
-        help="What it may take, such as 2GiB; else 4 GiB, or half of what is free.",
+        help="What a viewer that is started may take, such as 2GiB; by default 4 GiB, or half of "
+        "what is free.",
     ),
 ]
 MaxLayers = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Layers or windows of which no more are made: 100."),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Most layers or windows that a viewer that is started makes; by default 100.",
+    ),
 ]
 Modes = Annotated[
     list[str] | None,
@@ -85,7 +90,7 @@ OwnPort = Annotated[int, typer.Argument(metavar="PORT", help="Data port, as `lis
 Shot = Annotated[
     Path | None,
     typer.Option(
-        "--screenshot", metavar="FILE", dir_okay=False, help="Write the window's picture (PNG)."
+        "--screenshot", metavar="FILE", dir_okay=False, help="Save a picture of the window (PNG)."
     ),
 ]
 Names = Annotated[
@@ -93,7 +98,7 @@ Names = Annotated[
     typer.Option(
         "--parser",
         metavar="NAME",
-        help="What reads well, site, channel, … from names and folders: auto, imagexpress, "
+        help="How well, site, channel, … are read from names and folders: auto, imagexpress, "
         "metaxpress, opera_phenix, operetta, cv8000, ome, pattern, or a plugin's.",
     ),
 ]
@@ -105,11 +110,13 @@ Pattern = Annotated[
 ]
 Level = Annotated[
     int | None,
-    typer.Option(min=0, help="Of OME-Zarr, the resolution: 0 is the finest, and the default."),
+    typer.Option(min=0, help="Resolution level of OME-Zarr; 0, the default, is the finest."),
 ]
 Port = Annotated[
     int | None,
-    typer.Option(min=1, max=64535, help="The viewer's; one is started if it does not run."),
+    typer.Option(
+        min=1, max=64535, help="The viewer's data port; one is started there if none runs."
+    ),
 ]
 Connection = Annotated[
     str | None,
@@ -119,8 +126,8 @@ Connection = Annotated[
         # From the environment it would be shown as the default: no key belongs into --help.
         show_default=False,
         help="A viewer that runs on another machine: the line that `coverslip connection show` "
-        "prints there, or a file of mode 0600 that holds it. Others on this machine may see "
-        "what stands on a command line: a file is safer.",
+        "prints there, or a file of mode 0600 that holds it. The file is safer: other users of "
+        "this machine can see command lines.",
     ),
 ]
 ViewerKind = Annotated[

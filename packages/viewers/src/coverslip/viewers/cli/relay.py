@@ -35,32 +35,35 @@ def _endpoint(which: str) -> Endpoint:
 
 def relay(
     port: Annotated[
-        int | None, typer.Option(min=1, max=64535, help="Data port; the next is 1000 above.")
+        int | None,
+        typer.Option(min=1, max=64535, help="Data port; the control port is 1000 above."),
     ] = None,
     bind: Annotated[
         str,
         typer.Option(
-            metavar="ADDRESS", help="Of this machine, for pipelines and viewers elsewhere."
+            metavar="ADDRESS", help="Address of this machine to listen on; 0.0.0.0 for all."
         ),
     ] = "127.0.0.1",
-    title: Annotated[str | None, typer.Option(help="What it is called in lists.")] = None,
+    title: Annotated[str | None, typer.Option(help="Its name in lists.")] = None,
     memory: Annotated[
         int | None,
         typer.Option(
             metavar="SIZE",
             parser=size,
-            help="What planes may take, such as 2GiB; the rest on disk.",
+            help="What planes may take in memory, such as 2GiB; the rest go to disk.",
         ),
     ] = None,
     disk: Annotated[
         int | None,
         typer.Option(
-            metavar="SIZE", parser=size, help="On disk, such as 100GiB; then the oldest go."
+            metavar="SIZE",
+            parser=size,
+            help="What planes may take on disk, such as 100GiB; then the oldest are dropped.",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a relay until Ctrl-C: pipelines show on it, viewers fetch from it when they are there."""
+    """Run a relay until Ctrl-C: pipelines show on it, viewers that come and go fetch from it."""
     from coverslip.viewers.cli import report
     from coverslip.viewers.relay.process import run_relay
 
@@ -80,14 +83,16 @@ def follow(
     port: Port = None,
     newest: Annotated[
         bool,
-        typer.Option("--newest-first", help="Of what the relay has already, the newest first."),
+        typer.Option(
+            "--newest-first", help="Show what the relay has already from the newest to the oldest."
+        ),
     ] = False,
     end: Annotated[
-        bool, typer.Option("--end", help="Follow no more; what was shown stays.")
+        bool, typer.Option("--end", help="Stop following; what was shown stays.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Have a viewer here show what a relay has, and what comes to it, until the viewer ends."""
+    """Make a viewer here show what a relay has, and what comes to it, until the viewer ends."""
     from coverslip.transport import Done, Request, ping, request
     from coverslip.viewers.cli import report
     from coverslip.viewers.errors import ConfigError, ViewerGone
@@ -120,7 +125,7 @@ def follow(
 
 
 def audience(which: Which, json: Json = False) -> None:
-    """List the viewers that a relay serves: what each was sent, showed, and has still to get."""
+    """List the viewers that a relay serves: what each was sent, has shown, and has still to get."""
     import msgspec
 
     from coverslip.transport import request
