@@ -105,7 +105,7 @@ def table_columns(kind: Kind, along: int = 0) -> int | None:
 
 
 def check_kind(plane: Plane) -> None:
-    """Hold a plane's shape, dtype and `along` against its kind.
+    """Check a plane's shape, dtype and `along` against its kind.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def check_kind(plane: Plane) -> None:
 
 
 def check_table(kind: Kind, along: int, table: NDArray[Any]) -> None:
-    """Hold what a table says against its kind; for a copy that nobody else writes to.
+    """Check a table's contents against its kind; for a copy that nobody else writes to.
 
     Parameters
     ----------

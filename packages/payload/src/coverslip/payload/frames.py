@@ -132,7 +132,7 @@ def pixels_of(plane: Plane, frames: Sequence[Frame]) -> memoryview:
     """Return the bytes of an inline plane of a message that `decode` has passed.
 
     They are the frame itself where there is one and it is not compressed, else new memory, set
-    aside only once what is in the frames was held against the plane's shape and dtype.
+    aside only once the frames' lengths were checked against the plane's shape and dtype.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class Space:
         return -(-size // ALIGNMENT) * ALIGNMENT
 
     def take(self, size: int) -> int | None:
-        """Return the offset of a free region of `size` bytes (rounded), without new space."""
+        """Return the offset of a free region of `size` bytes (rounded), None if there is none."""
         recent = self._recent.get(size)
         if recent:
             offset = recent.pop()

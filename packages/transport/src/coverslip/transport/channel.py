@@ -38,8 +38,8 @@ class Answered(NamedTuple):
 class Channel:
     """Asks one server, at most once each; answers come as the server gives them.
 
-    One thread's. It never connects again by itself: once the connection has ended, what was asked
-    may have been answered or not, and whoever has it opens another.
+    For one thread. It never reconnects by itself: once the connection has ended, what was asked
+    may have been answered or not, and its owner opens another.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Channel:
         RequestRefused
             When the answer is a `Failure`.
         ProtocolError
-            When the server lets this key not in, or answers something else.
+            When the server does not admit this key, or answers something else.
         """
         deadline = time.monotonic() + timeout
         while True:

@@ -60,7 +60,7 @@ def request(endpoint: Endpoint, message: Request, reply_type: type[R], *, timeou
     RequestRefused
         When the server answered a `Failure`.
     ProtocolError
-        When it speaks another protocol, lets this key not in, or answers something else.
+        When it speaks another protocol, does not admit this key, or answers something else.
     """
     deadline = time.monotonic() + timeout
     context = open_context()

@@ -62,7 +62,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     instance : str
         Differs for each start of a server.
     launch_id : str
-        Given by whoever launched it, to know it again; empty when nobody did.
+        Given by its launcher, to recognize it; empty when nobody launched it.
     log : str or None
         Its log file.
     guest : bool

@@ -109,7 +109,7 @@ class Ledger:
         """Begin an epoch: the next plane expected is `sequence`.
 
         What was expected before it and never came counts as dropped. Attaching again with the
-        same epoch is the same request sent twice, as good as once.
+        same epoch is the same request sent twice, and changes nothing.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class Ledger:
         return self.when_settled(sequence)
 
     def draw(self, sequence: int) -> bool:
-        """Begin to draw a plane; False when it is to be left out, since it ended already."""
+        """Begin to draw the plane `sequence`; False if it ended already and is to be left out."""
         with self._lock:
             self._drawn = sequence
             return sequence in self._pending
@@ -219,8 +219,8 @@ class Ledger:
     def when_settled(self, sequence: int) -> Future[Counts]:
         """Return a future of the counts once every plane before `sequence` has ended.
 
-        It is done by whichever thread ends the last of them. Who waits for the same number gets
-        the same future: one who asks again and again costs nothing.
+        It is fulfilled by the thread that ends the last of them. All who wait for the same number
+        share one future, so that asking repeatedly costs nothing.
 
         Raises
         ------

@@ -77,7 +77,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     Raises
     ------
     AddressError
-        When a port is out of range, a key or host is none, or the kind is empty.
+        When a port is out of range, a key or host is invalid, or the kind is empty.
     """
 
     kind: str
@@ -124,7 +124,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         Raises
         ------
         AddressError
-            When the host is none or the port out of range.
+            When the host is invalid or the port out of range.
         """
         return msgspec.structs.replace(self, host=host, port=self.port if port is None else port)
 
@@ -141,7 +141,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         Raises
         ------
         AddressError
-            When the line is cut, mistyped or another scheme's. Never shows the key.
+            When the line is cut, mistyped or of another scheme. The message never shows the key.
         """
         try:
             parts = urlsplit(text.strip())

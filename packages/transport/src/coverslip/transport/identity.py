@@ -51,8 +51,8 @@ def identify(pid: int | None = None) -> Identity | None:
 def is_alive(identity: Identity) -> bool:
     """Say whether that very process is alive, not another with its pid.
 
-    Who cannot look, for want of a descriptor, takes a process of that pid for it: one that lives
-    must not be given up for that. Whom to signal, `identify` says, which is sure or says nothing.
+    Without a descriptor left to look with, any process of that pid counts as it, since a living one
+    must not be given up for that. Before signalling, use `identify`, which is sure or says None.
     """
     try:
         return _look(identity.pid) == identity

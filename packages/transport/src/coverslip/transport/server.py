@@ -69,11 +69,11 @@ class ZMQServer(Loop):
     title : str or None
         What the user calls this server.
     launch_id : str
-        What its launcher knows it by.
+        By which its launcher knows it.
     log : path-like or None
         Its log file, for others to find.
     guest : bool, default False
-        It serves in a program of its user's own: who stops it leaves that process alone.
+        It serves in a program of its user's own: stopping it leaves that process alone.
     starting : bool, default False
         Begin in state "starting"; ``set_state("ready")`` when the server can show.
 

@@ -37,11 +37,16 @@ def viewer_kinds() -> tuple[str, ...]:
 def visualizer_class(kind: str) -> type[StreamVisualizer]:
     """Return the visualizer of a viewer kind.
 
+    Parameters
+    ----------
+    kind : str
+        One of `viewer_kinds`.
+
     Raises
     ------
     UnknownViewer
-        No kind goes by that name; the message lists those that there are. Or a package says that
-        it has it, and does not.
+        No kind goes by that name; the message lists those that there are. Or a package declares
+        one that cannot be used.
     """
     if kind in _OURS:
         module, name = _OURS[kind].split(":")

@@ -202,7 +202,22 @@ class View(Card, Asking, Annotating):
         rgb: bool = False,
         origin: str = "",
     ) -> None:
-        """Send planes that `coverslip.payload.as_planes` made; what `show` stands on."""
+        """Send planes that `coverslip.payload.as_planes` made; `show` calls it.
+
+        Parameters
+        ----------
+        source : Source or sequence of Source
+            From `source`.
+        planes : iterable of (dict, ndarray)
+            Components and pixels, ``(y, x)`` or ``(y, x, 3 | 4)``.
+        rgb, origin : bool, str
+            As for `show`.
+
+        Raises
+        ------
+        StreamClosed
+            After `close`.
+        """
         self._stream.send(
             [Image(components, pixels, rgb, as_origin(origin)) for components, pixels in planes],
             source,
@@ -254,8 +269,22 @@ class View(Card, Asking, Annotating):
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an array in shared memory to compute into: `show` then copies nothing.
 
-        It is yours until it is shown, and read-only from then on. See
-        `coverslip.viewers.Stream.allocate`.
+        It is yours until it is shown, and read-only from then on.
+
+        Parameters
+        ----------
+        shape, dtype : tuple of int, dtype_like
+            As `show` will take them; big-endian becomes little-endian.
+
+        Returns
+        -------
+        ndarray
+            Of undefined values. In ordinary memory where there is no room in shared memory.
+
+        Raises
+        ------
+        StreamClosed
+            After `close`.
         """
         return self._stream.allocate(shape, dtype)
 
@@ -264,11 +293,16 @@ class View(Card, Asking, Annotating):
     def flush(self, timeout: float = 10.0) -> Delivery:
         """Wait until what was sent is in the layers that the viewers draw.
 
+        Parameters
+        ----------
+        timeout : float, default 10.0
+            Seconds to wait at most.
+
         Returns
         -------
         Delivery
-            ``(sent, shown, dropped, failed)``, summed over the viewers. They add up, unless
-            `timeout` seconds were not enough; then `Delivery.pending` says how many remain.
+            ``(sent, shown, dropped, failed)``, summed over the viewers. They add up, unless the
+            time was not enough; then `Delivery.pending` says how many remain.
         """
         return self._stream.flush(timeout)
 
@@ -288,11 +322,33 @@ class View(Card, Asking, Annotating):
         return self._stream
 
     def close(self, linger: float = 5.0) -> Delivery:
-        """Wait up to `linger` seconds for what is under way, and let go. The viewers stay."""
+        """Wait for what is under way, and let go of the viewers, which stay.
+
+        Parameters
+        ----------
+        linger : float, default 5.0
+            Seconds to wait at most.
+
+        Returns
+        -------
+        Delivery
+            The final counts, as of `flush`.
+        """
         return self._stream.close(linger)
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Close the view and its viewers, also those that come after one that will not stop."""
+        """Close the view and end its viewers, also those after one that will not stop.
+
+        Parameters
+        ----------
+        timeout : float, default 10.0
+            Seconds for each step of ending a viewer: ask, terminate, kill.
+
+        Raises
+        ------
+        coverslip.transport.StopError
+            A viewer is still there.
+        """
         self.close(linger=0.0)
         with ExitStack() as stack:
             for visualizer in reversed(self.visualizers):

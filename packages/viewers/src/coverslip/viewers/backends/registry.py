@@ -70,6 +70,11 @@ def register_backend(name: str, factory: Factory) -> None:
 def get_backend(name: str) -> StreamingBackend:
     """Return this process's backend of that name; the same one each time.
 
+    Parameters
+    ----------
+    name : str
+        One of `backend_names`, such as ``"napari_stream"``.
+
     Raises
     ------
     UnknownBackend
