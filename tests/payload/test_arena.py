@@ -654,3 +654,19 @@ def test_how_much_of_it_a_lane_has_not_copied() -> None:
             arena.publish(taken(arena, 8), [1])
         assert arena.loads()[1] == 0.75, "six slots of eight"
     assert arena.loads()[0] == 0.0
+
+
+def test_how_full_it_is_in_bytes_or_slots_of_those_that_are_not_reserved() -> None:
+    with Arena(8 * NBYTES, lanes=1, slots=4) as arena:
+        assert arena.occupancy == 0
+        kept = taken(arena, 4 * NBYTES)
+        slot = arena.publish(taken(arena), [0])
+        assert arena.occupancy == pytest.approx(1 / 3)  # of three slots; a quarter of the bytes
+        wide = arena.publish(taken(arena, 2 * NBYTES), [0])
+        assert arena.occupancy == pytest.approx(3 / 4)
+        arena.release(slot, 0)
+        arena.release(wide, 0)
+        assert arena.occupancy == pytest.approx(3 / 4)
+        arena.collect()
+        assert arena.occupancy == 0
+        arena.discard(kept)

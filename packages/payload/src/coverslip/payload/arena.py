@@ -123,6 +123,13 @@ class Arena:
         return self._regions.reserved
 
     @property
+    def occupancy(self) -> float:
+        """How much of what is not reserved is in flight, as `bytes_in_flight`: bytes or slots."""
+        nbytes = max(1, self.budget - self._regions.reserved)
+        slots = max(1, self._layout.slots - self._regions.written)
+        return max(self._regions.in_flight / nbytes, self._regions.published / slots)
+
+    @property
     def bytes_backed(self) -> int:
         """Bytes of shared memory that the system has set aside for the data so far."""
         return self._supply.backed
@@ -297,16 +304,9 @@ class Arena:
         with self._lock:
             if self._leases is None:
                 return 0
-            before = slots = self._leases.count(lane)
-            nbytes = int(self._leases.held()[1][lane])
-            for index, length in self._leases.newest(lane):
-                if slots <= share * self._layout.slots and nbytes <= share * self.budget:
-                    break
-                self._leases.end(index, lane)
-                slots -= 1
-                nbytes -= length
+            ended = self._leases.trim(lane, share * self._layout.slots, share * self.budget)
             self._collect_rest(self._leases)
-            return before - slots
+            return ended
 
     def leases(self, lane: int) -> int:
         """Return how many published slots the lane has not copied yet."""

@@ -7,7 +7,7 @@ so that a reader that writes elsewhere harms nobody's memory but its own picture
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,15 +90,22 @@ class Leases:
         self._table.column(lane, self._highest)[:] = 0
         return ended
 
-    def newest(self, lane: int) -> Iterator[tuple[int, int]]:
-        """Yield index and bytes of each slot that the lane has a lease on, the last granted first.
+    def trim(self, lane: int, slots: float, nbytes: float) -> int:
+        """End the lane's leases, the last granted first, until it has so many slots and bytes.
 
-        The caller may end that lease before it asks for the next.
+        Returns how many were ended.
         """
         column = self._table.column(lane, self._highest)
+        before = held = self.count(lane)
+        held_bytes = int(self.held()[1][lane])
         for index, generation in reversed(self._order):
+            if held <= slots and held_bytes <= nbytes:
+                break
             if column[index] and self._is_current(index, generation):
-                yield index, int(self._lengths[index])
+                self.end(index, lane)
+                held -= 1
+                held_bytes -= int(self._lengths[index])
+        return before - held
 
     def oldest_settled(self) -> int | None:
         """Return the slot that was granted first, if it is settled: the usual case, and cheap.

@@ -41,6 +41,11 @@ class Regions:
         """How many are the readers'."""
         return len(self._published)
 
+    @property
+    def written(self) -> int:
+        """How many are being written."""
+        return len(self._written)
+
     def reserve(self, region: Region) -> None:
         """Have a region written to from now on."""
         self._written[region.place.address] = region

@@ -34,15 +34,6 @@ _WARM_PLANES = 4
 _WARM_PATIENCE = 0.1e-3 / (1 << 20)
 """Seconds a byte, see `Room._keep_warm`."""
 
-_AHEAD_SECONDS = 1.0
-"""How long a lane that had little to copy counts as one that keeps up: a burst is no lag."""
-
-_COUNT_SECONDS = 20e-3
-"""How old a count of what the viewers have to copy may be."""
-
-_RECOUNT_SECONDS = 5e-3
-"""The same where it says that a viewer has too much."""
-
 _STILL_SECONDS = 0.25
 """How long a viewer may read nothing while another waits for what it holds."""
 
@@ -55,6 +46,15 @@ _LONGEST_NAP = 20e-3
 
 As rarely as half of how long a wait takes: a look costs as much as a send, from the same cores that
 the viewer needs to make room.
+"""
+
+_BURST_SHARE = 0.25
+_BURST_SECONDS = 50e-3
+"""Who found no room waits until this much of the arena is free, or so long; then for any room.
+
+The pipeline goes on at the viewer's pace either way. Taking each slot as it is freed is the dearest
+way of it: every plane begins with a switch of processes and with cold caches, and costs two to
+three times what it does in a row of planes (docs/performance.md).
 """
 
 
@@ -110,8 +110,7 @@ class Room:
         self._keeping_up = True
         self._usual_wait = 0.0
         self._looked = 0.0
-        self._loads = Loads(arena)
-        self._light: dict[Lane, float] = {}
+        self._loads = Loads(arena, lanes)
         self._still: dict[Lane, tuple[float, float]] = {}
 
     @property
@@ -161,7 +160,7 @@ class Room:
                 array = self._arena.allocate(shape, dtype)
         return array
 
-    def behind(self, nbytes: int) -> list[Lane]:
+    def behind(self, nbytes: int) -> Sequence[Lane]:
         """Return the lanes whose share of the arena is used up while another lane keeps up.
 
         The slots that they hold would be the others' to wait for: a viewer that is slower than
@@ -172,31 +171,11 @@ class Room:
         nbytes : int
             What would be sent.
         """
-        wanted = [lane for lane in self._lanes if lane.wants]
-        if len(wanted) < 2:
-            return []
-        # Counted anew only where that could change the answer.
-        behind = self._behind(wanted, nbytes, _COUNT_SECONDS)
-        return self._behind(wanted, nbytes, _RECOUNT_SECONDS) if behind else []
-
-    def _behind(self, wanted: list[Lane], nbytes: int, age: float) -> list[Lane]:
-        loads = self._loads.at_most(wanted, age)
-        now = time.monotonic()
-        self._note_who_keeps_up(loads, now)
-        ahead = {lane for lane, when in self._light.items() if now - when < _AHEAD_SECONDS}
-        if not ahead & loads.keys():
-            return []
-        room = 1 / len(loads) - nbytes / self._arena.budget
-        return [lane for lane, load in loads.items() if lane not in ahead and load > room]
+        return self._loads.lagging(nbytes) if len(self._lanes) > 1 else ()
 
     def sent(self, lanes: Sequence[Lane], nbytes: int) -> None:
         """Note what these lanes have to copy from now on."""
         self._loads.add(lanes, nbytes)
-
-    def _note_who_keeps_up(self, loads: dict[Lane, float], now: float) -> None:
-        for lane, load in loads.items():
-            if load < 0.5 / len(loads):
-                self._light[lane] = now
 
     def _take_back_what_nobody_reads(self, now: float) -> None:
         """Have a viewer that stands still hold no more than its share, if another has read all.
@@ -207,29 +186,23 @@ class Room:
         wanted = [lane for lane in self._lanes if lane.wants]
         if len(wanted) < 2:
             return
-        loads = self._loads.at_most(wanted, 0)
-        self._note_who_keeps_up(loads, now)
-        share = 1 / len(wanted)
-        someone_has_read_all = min(loads.values()) < 0.5 * share
-        for lane, load in loads.items():
+        loads = self._loads
+        loads.count()
+        someone_has_read_all = min(map(loads.of, wanted)) < 0.5 * loads.share
+        for lane in wanted:
+            load = loads.of(lane)
             before, since = self._still.get(lane, (load, now))
             self._still[lane] = (load, since if load == before else now)
-            if someone_has_read_all and load > share and now - since >= _STILL_SECONDS:
-                self._light.pop(lane, None)
-                lane.take_back(share)
+            if someone_has_read_all and load > loads.share and now - since >= _STILL_SECONDS:
+                loads.forget_light(lane)
+                lane.take_back(loads.share)
 
-    def _piles_up(self, warm: int, age: float = _RECOUNT_SECONDS) -> bool:
+    def _piles_up(self, warm: int, *, now: bool = False) -> bool:
         """Whether even the viewer that has the fewest bytes to copy has `warm` or more."""
-        if self._arena.bytes_in_flight < warm:
-            return False
-        if len(self._lanes) == 1:
-            return True
-        return self._least(_COUNT_SECONDS) >= warm and self._least(age) >= warm
-
-    def _least(self, age: float) -> float:
+        if self._arena.bytes_in_flight < warm or len(self._lanes) == 1:
+            return self._arena.bytes_in_flight >= warm
         with self._lock:
-            loads = self._loads.at_most((lane for lane in self._lanes if lane.wants), age)
-        return min(loads.values(), default=0.0) * self._arena.budget
+            return self._loads.reach(warm, 0) if now else self._loads.reach(warm)
 
     def _keep_warm(self, nbytes: int) -> None:
         """Let a viewer that keeps up catch up, for about as long as a copy takes.
@@ -240,7 +213,7 @@ class Room:
         """
         warm = max(_WARM_BYTES, _WARM_PLANES * nbytes)
         until = time.monotonic() + _WARM_PATIENCE * nbytes
-        while self._piles_up(warm, 0 if self._keeping_up else _RECOUNT_SECONDS):
+        while self._piles_up(warm, now=self._keeping_up):
             if not self._keeping_up:
                 self._arena.collect()
                 if self._piles_up(warm):
@@ -256,14 +229,16 @@ class Room:
     def _wait(self, nbytes: int, deadline: float) -> Region | None:
         began = now = time.monotonic()
         while self._wanted() and not self._closed.is_set():
-            region = self._arena.reserve(nbytes)
-            if region is not None:
-                self._full_since = None
-                self._usual_wait += (now - began - self._usual_wait) / 2
-                return region
             if self._full_since is None:
                 self._full_since = now
-            if now >= min(deadline, self._full_since + self._limit):
+            until = min(deadline, self._full_since + self._limit)
+            if now >= min(until, began + _BURST_SECONDS) or self._has_room_for_a_burst():
+                region = self._arena.reserve(nbytes)
+                if region is not None:
+                    self._full_since = None
+                    self._usual_wait += (now - began - self._usual_wait) / 2
+                    return region
+            if now >= until:
                 return None
             with self._lock:
                 self._look(now)
@@ -271,6 +246,10 @@ class Room:
             self._closed.wait(min(max(nap, _SHORTEST_NAP), _LONGEST_NAP))
             now = time.monotonic()
         return None
+
+    def _has_room_for_a_burst(self) -> bool:
+        self._arena.collect()
+        return self._arena.occupancy <= 1 - _BURST_SHARE
 
     def _look(self, now: float) -> None:
         overdue = now - self._looked >= _LOOK_SECONDS
