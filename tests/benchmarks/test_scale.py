@@ -45,7 +45,7 @@ def test_threads_share_their_cores() -> None:
 def test_everybody_waits_for_one_cable_and_gets_a_fair_part_of_it() -> None:
     outcome = run(Site(producers=10, link=GBIT), COST)
     assert outcome.rate == pytest.approx(GBIT / COST.wire / FRAMING, rel=0.01)
-    assert outcome.bottleneck == "the viewer's cable"
+    assert outcome.bottleneck == "the viewer's link"
     assert outcome.slowest > 0.9
 
 
