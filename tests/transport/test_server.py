@@ -20,6 +20,7 @@ import pytest
 import zmq
 
 from coverslip.transport import (
+    LARGEST_REQUEST,
     Attach,
     Attached,
     Clear,
@@ -31,6 +32,7 @@ from coverslip.transport import (
     Ledger,
     Ping,
     Pong,
+    ProtocolError,
     Publisher,
     PublisherState,
     QueueFull,
@@ -301,6 +303,7 @@ JUNK = [
     [b"", encode(Ping()), b"more"],
     [b"a", b"b", b"c"],
     [b"a"] * 500,
+    [b"a" * 5000, b"", encode(Ping())],
     [encode(Ping())],
     [b"", b"\xc1" * 1000],
     [b"", encode(Ping(protocol=99))],
@@ -316,9 +319,29 @@ def test_junk_on_control_is_answered_and_counted(viewer):
             assert ask(viewer, Ping(), Pong).refused == number
 
 
+@pytest.mark.parametrize("over", [1, 3 * LARGEST_REQUEST - 100], ids=["a byte", "three times"])
+def test_a_request_that_is_too_large_is_answered_and_counted(viewer, over):
+    with Raw(viewer.connection.endpoint, zmq.DEALER) as client:
+        client.send_multipart([b"", bytes(LARGEST_REQUEST + over)])
+        failure = decode_reply(client.recv_multipart()[-1], [Pong])
+        assert isinstance(failure, Failure)
+        assert failure.code == "too-large"
+        client.send_multipart([b"", encode(Ping())])
+        pong = decode_reply(client.recv_multipart()[-1], [Pong])
+        assert isinstance(pong, Pong), "its connection goes on"
+        assert pong.refused == 1
+
+
+def test_a_request_that_is_too_large_is_not_sent(viewer):
+    with pytest.raises(ProtocolError, match="where 16777216 are the most") as raised:
+        ask(viewer, Echo(text="x" * LARGEST_REQUEST), Echoed)
+    assert raised.value.code == "too-large"
+    assert ask(viewer, Ping(), Pong).refused == 0
+
+
 def test_a_request_too_large_to_be_read_ends_its_connection_and_no_other(viewer):
     with Raw(viewer.connection.endpoint, zmq.DEALER) as client:
-        client.send_multipart([b"", bytes((16 << 20) + 1)])
+        client.send_multipart([b"", bytes(4 * LARGEST_REQUEST)])
 
         def answered():
             client.send_multipart([b"", encode(Ping())])

@@ -38,6 +38,7 @@ from coverslip.transport.errors import (
 from coverslip.transport.identity import Identity, identify, is_alive
 from coverslip.transport.keys import KeyPair
 from coverslip.transport.messages import (
+    LARGEST_REQUEST,
     PROTOCOL_VERSION,
     Attach,
     Attached,
@@ -81,6 +82,7 @@ __all__ = [
     "CLOSED",
     "CONTROL_OFFSET",
     "LARGEST_REPLY",
+    "LARGEST_REQUEST",
     "LOST",
     "PROTOCOL_VERSION",
     "SCHEME",

@@ -32,6 +32,10 @@ __all__ = ["Answer", "Dispatch"]
 logger = logging.getLogger(__name__)
 
 _MOST_ENVELOPE: Final = 16
+_LARGEST_ENVELOPE: Final = 1 << 12
+"""Frames and bytes of what a request comes in: names of proxies, of 255 bytes each. It is kept
+until the answer."""
+
 _MOST_OPEN: Final = 4096
 
 Answer: TypeAlias = "Callable[[Any], Reply | Enclosed | Future[Any]]"
@@ -113,6 +117,8 @@ class Dispatch:
         # A REQ sends [identity, b"", body], with REQ_CORRELATE [identity, id, b"", body]: all up
         # to the first empty frame goes back as it came.
         gap = frames.index(b"", 1) if b"" in frames[1:_MOST_ENVELOPE] else 0
+        if sum(map(len, frames[:gap])) > _LARGEST_ENVELOPE:
+            gap = 0
         envelope, body = [*frames[: gap or 1], b""], frames[gap + 1 :]
         try:
             request = self._decode(body if gap else [])

@@ -96,7 +96,8 @@ class ProtocolError(TransportError):
     message : str
         What was found.
     code : str
-        ``"malformed"``, ``"protocol"`` (another version) or ``"unknown"`` (a type not known).
+        ``"malformed"``, ``"too-large"``, ``"protocol"`` (another version) or ``"unknown"`` (a
+        type not known).
     """
 
     def __init__(self, message: str, *, code: str = "malformed") -> None:

@@ -16,6 +16,7 @@ import msgspec
 from coverslip.transport.errors import ProtocolError
 
 __all__ = [
+    "LARGEST_REQUEST",
     "PROTOCOL_VERSION",
     "Attach",
     "Attached",
@@ -46,6 +47,9 @@ __all__ = [
 ]
 
 PROTOCOL_VERSION: Final = 1
+
+LARGEST_REQUEST: Final = 16 << 20
+"""Bytes of a request: a larger one is not sent, and is refused where it arrives."""
 
 StreamName = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -318,8 +322,13 @@ def encode(message: Message) -> bytes:
     ------
     UnicodeEncodeError
         When a text in it is no Unicode; see `readable`.
+    ProtocolError
+        When it is a request of more than `LARGEST_REQUEST` bytes.
     """
-    return msgspec.msgpack.encode(message)
+    data = msgspec.msgpack.encode(message)
+    if isinstance(message, Request):
+        _weigh(data, type(message).__name__)
+    return data
 
 
 def readable(text: str) -> str:
@@ -340,8 +349,9 @@ def decode_request(data: bytes | memoryview, types: Iterable[type[Request]]) -> 
     Raises
     ------
     ProtocolError
-        When the bytes are malformed, of another version, or of a type that is not among `types`.
+        When they are malformed, too many, of another version, or of a type not among `types`.
     """
+    _weigh(data, "a request")
     return _decode(data, tuple(types))
 
 
@@ -355,6 +365,12 @@ def decode_reply(data: bytes | memoryview, types: Iterable[type[Reply]]) -> Repl
     """
     known: tuple[type[Reply], ...] = (*types, Failure)
     return _decode(data, known)
+
+
+def _weigh(request: bytes | memoryview, what: str) -> None:
+    if (size := len(request)) > LARGEST_REQUEST:
+        text = f"{what} of {size} bytes, where {LARGEST_REQUEST} are the most: ask for less at once"
+        raise ProtocolError(text, code="too-large")
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ import zmq
 from coverslip.transport.endpoint import Endpoint
 from coverslip.transport.errors import TransportError
 from coverslip.transport.keys import KeyPair
+from coverslip.transport.messages import LARGEST_REQUEST
 
 __all__ = [
     "HEARTBEAT_INTERVAL",
@@ -66,7 +67,13 @@ _HANDSHAKE_MARGIN: Final = 1.0
 _LONGEST_HANDSHAKE: Final = 2**31 - 1
 """Milliseconds that libzmq's option holds."""
 
-_LARGEST_REQUEST: Final = 16 << 20
+_UNREADABLE: Final = 4 * LARGEST_REQUEST
+"""Bytes of a request's frame at which its connection is ended, unread.
+
+libzmq does so without a word to either side, and its monitor tells of it as of any client that
+leaves. So it is far above what is refused, which is answered and counted.
+"""
+
 LARGEST_REPLY: Final = 256 << 20
 """Bytes of one frame of an answer; a longer one ends the connection of who asked."""
 
@@ -111,7 +118,7 @@ def open_data(context: Context, keys: KeyPair) -> Socket:
 def open_control(context: Context, keys: KeyPair) -> Socket:
     """Return a server's ROUTER, to bind."""
     socket = _server(context.socket(zmq.ROUTER), keys)
-    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REQUEST)
+    socket.setsockopt(zmq.MAXMSGSIZE, _UNREADABLE)
     # Else a reply to a client that left vanishes without an error to log.
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     # Clients that vanish with their machine are let go.
