@@ -175,8 +175,8 @@ def check_table(kind: Kind, along: int, table: NDArray[Any]) -> None:
 def positions(table: NDArray[Any], column: int) -> tuple[int | float, ...]:
     """Return the values of a column that are positions of a slider, in ascending order.
 
-    Whole numbers are. A spot between two planes, at z 3.4, makes no position of its own, unless
-    no number of the column is whole: then the nearest are.
+    Integers are. A point between two planes, at z 3.4, makes no position of its own, unless no
+    number of the column is an integer: then the nearest integers are.
     """
     values = np.unique(table[:, column])
     nearest = np.rint(values)

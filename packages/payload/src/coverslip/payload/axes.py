@@ -104,7 +104,7 @@ class Axis:
         Returns
         -------
         int or None
-            Its index when it is new (what stood there moves up by one), None when it was seen.
+            Its index if it is new (the indices from there on increase by one), None if it was seen.
         """
         index, seen = self._find(value)
         if seen:
@@ -114,7 +114,7 @@ class Axis:
         return index
 
     def remove(self, value: Value) -> None:
-        """Take a value away, if it is there; what stood above it moves down by one."""
+        """Remove a value, if it is there; the indices of those above it decrease by one."""
         index, seen = self._find(value)
         if seen:
             del self._keys[index], self._values[index]
@@ -141,8 +141,8 @@ class Axis:
 class Axes:
     """The leading axes of every layer of one viewer, in one order. For one thread at a time.
 
-    Well-known axes stand in `CANONICAL_ORDER`, so that a late ``timepoint`` takes its place
-    between what is there; any other axis stands left of those, in the order first seen. The
+    Well-known axes are in `CANONICAL_ORDER`, so that a late ``timepoint`` is inserted between
+    those that are there; any other axis is to the left of these, in the order first seen. The
     plane's own axes (y, x) are not among them: they are always the last.
     """
 

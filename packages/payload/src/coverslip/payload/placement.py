@@ -111,7 +111,7 @@ def place(
     rgb : bool
         Whether the last axis is colour.
     defaults : mapping of str to Mode
-        The viewer's mode for a component that `source` says nothing of; STACK where absent.
+        The viewer's mode for a component that `source` gives none for; STACK where absent.
     own_layer : frozenset of Mode
         The modes whose components make a layer in this viewer; all others become axes.
     kind : str

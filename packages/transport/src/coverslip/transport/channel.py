@@ -64,12 +64,22 @@ class Channel:
             raise
 
     def ask(self, message: Request) -> int:
-        """Send a request without waiting; return what its answer is known by.
+        """Send a request without waiting.
+
+        Parameters
+        ----------
+        message : Request
+            What to ask.
+
+        Returns
+        -------
+        int
+            The number that its answer will have.
 
         Raises
         ------
         NotListening
-            When a thousand wait to be sent.
+            When a thousand requests wait to be sent.
         """
         ticket = next(self._tickets)
         try:

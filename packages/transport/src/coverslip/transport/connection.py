@@ -179,7 +179,12 @@ def read(path: Path) -> Connection | None:
 def list_connections(kind: str | None = None) -> list[Connection]:
     """Return the living servers of this user, by kind and port. Sweeps stale files.
 
-    Living means that the process is; whether it answers, `ping` says.
+    Living means that its process lives; `ping` tells whether it answers.
+
+    Parameters
+    ----------
+    kind : str, optional
+        Such as ``"napari"``; None for all.
     """
     # What is not named <kind>-<port>.json is none of ours, and not worth a warning.
     paths = sorted(runtime_folder().glob("*-*.json"))
@@ -202,12 +207,19 @@ def is_serving(connection: Connection) -> bool:
 
 
 def find(kind: str | None, port: int) -> Connection:
-    """Return the living server of a kind (None: of any) on a port.
+    """Return the living server of a kind on a port.
+
+    Parameters
+    ----------
+    kind : str or None
+        Such as ``"napari"``; None for any.
+    port : int
+        Its data port.
 
     Raises
     ------
     NoServer
-        When there is none; names those that there are.
+        When there is none; the message lists the living ones.
     """
     living = list_connections()
     for connection in living:

@@ -34,7 +34,19 @@ _LARGEST_GAP: Final = 1 << 40
 
 
 class Delivery(NamedTuple):
-    """The account of a stream: how many planes were sent, and how they ended."""
+    """The account of a stream: how many planes were sent, and how they ended.
+
+    Attributes
+    ----------
+    sent : int
+        All planes that the stream took.
+    shown : int
+        Planes that are, or were, in what the viewer draws.
+    dropped : int
+        Planes that were left out by policy, each with a reason.
+    failed : int
+        Planes that cannot be shown, each with a reason.
+    """
 
     sent: int
     shown: int
@@ -42,7 +54,7 @@ class Delivery(NamedTuple):
     failed: int
 
     def __repr__(self) -> str:
-        # Without it the numbers of a flush that timed out do not add up for who reads them.
+        # Without it the printed numbers of a flush that timed out would not add up.
         pending = f", pending={self.pending}" if self.pending else ""
         return (
             f"{type(self).__name__}(sent={self.sent}, shown={self.shown}, "
@@ -69,7 +81,7 @@ class Ledger:
     Parameters
     ----------
     secret : bytes, optional
-        Who knows it may attach the stream again, and detach it.
+        Needed to attach the stream again, and to detach it.
 
     Attributes
     ----------
@@ -111,6 +123,13 @@ class Ledger:
         What was expected before it and never came counts as dropped. Attaching again with the
         same epoch is the same request sent twice, and changes nothing.
 
+        Parameters
+        ----------
+        epoch : int
+            Greater than those before.
+        sequence : int
+            Number of the next plane that will be sent.
+
         Raises
         ------
         Refused
@@ -129,6 +148,15 @@ class Ledger:
 
     def receive(self, epoch: int, sequence: int, count: int = 1) -> bool:
         """Take in `count` planes from `sequence` on; they are pending from now.
+
+        Parameters
+        ----------
+        epoch : int
+            The epoch in which they were sent.
+        sequence : int
+            Number of the first of them.
+        count : int, default 1
+            How many they are.
 
         Returns
         -------

@@ -119,7 +119,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return public_key(self.client_secret)
 
     def reached_at(self, host: str, port: int | None = None) -> Endpoint:
-        """Return the same server as others reach it: another name for it, or a tunnel's end.
+        """Return the same server as others reach it: by another name, or at a tunnel's end.
+
+        Parameters
+        ----------
+        host : str
+            Name or address.
+        port : int, optional
+            Data port there; the same as here if None.
 
         Raises
         ------
@@ -137,6 +144,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_url(cls, text: str) -> Endpoint:
         """Read what `to_url` wrote.
+
+        Parameters
+        ----------
+        text : str
+            A ``coverslip://`` line.
 
         Raises
         ------
