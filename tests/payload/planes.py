@@ -7,13 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coverslip.payload import Arena, Batch, Inline, Plane, Slot, Source, wire_dtype
+from coverslip.payload import Arena, Batch, Inline, Plane, Region, Slot, Source, wire_dtype
 
 
 def picture(shape: tuple[int, ...] = (64, 48), dtype: str = "<u2", seed: int = 0) -> NDArray[Any]:
     """Return pixels that differ from one seed to the next."""
     random = np.random.default_rng(seed)
     return random.integers(0, 200, shape).astype(dtype)
+
+
+NBYTES = picture().nbytes
+"""Of one such."""
+
+
+def taken(arena: Arena, nbytes: int = NBYTES) -> Region:
+    """Reserve where there must be room."""
+    region = arena.reserve(nbytes)
+    assert region is not None
+    return region
 
 
 def plane_in(pixels: NDArray[Any], at: Slot | Inline, **components: str | int | float) -> Plane:

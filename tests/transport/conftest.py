@@ -22,6 +22,7 @@ from coverslip.transport import (
     wait_ready,
 )
 from tests.transport.echo_viewer import EchoViewer
+from tests.transport.odd_viewer import OddViewer
 from tests.waiting import DEADLINE, eventually
 
 FOLDER = Path(__file__).parent
@@ -53,6 +54,16 @@ def viewer(free_port: Callable[[], int]) -> Iterator[EchoViewer]:
     server = EchoViewer(port=free_port(), title="test")
     server.start()
     yield server
+    server.close()
+
+
+@pytest.fixture
+def odd(free_port: Callable[[], int]) -> Iterator[OddViewer]:
+    """A viewer with bugs, which may be told to take no data; served by a thread of its own."""
+    server = OddViewer(port=free_port())
+    server.start()
+    yield server
+    server.open = True
     server.close()
 
 
