@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from coverslip.transport import Ledger
 from coverslip.viewers import View, ViewerRefused
 from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.server import Arrival
-from tests.viewers.headless import HeadlessServer
+from tests.viewers.headless import HeadlessServer, serving
 from tests.viewers.relay.conftest import (
     Relay,
     Viewer,
@@ -148,6 +149,40 @@ def test_it_follows_once_however_often_asked_until_it_is_asked_not_to(
         follow(one, server.connection.endpoint)
         shows(one, checksums(3, 4))
         assert account(one).counts().shown == 2
+
+
+def test_nobody_waits_for_a_follower_that_is_begun_again_before_it_has_ended(
+    running: ExitStack, relay: Relay, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = relay()
+    where = ended.connection.endpoint
+    ended.close()
+    one = running.enter_context(serving(port=free_port()))
+    told, may_go_on = threading.Event(), threading.Event()
+
+    def hold_up(_: str) -> None:
+        told.set()
+        may_go_on.wait(DEADLINE)
+
+    def followers() -> list[threading.Thread]:
+        name = f"coverslip-follower-{where.port}"
+        return [thread for thread in threading.enumerate() if thread.name == name]
+
+    monkeypatch.setattr(one, "report_failure", hold_up)
+    try:
+        follow(one, where)
+        assert told.wait(DEADLINE), "it tells that the relay is gone"
+        unfollow(one, where)
+        follow(one, where)
+        (thread,) = followers()
+    finally:
+        may_go_on.set()
+    assert thread.is_alive()
+    unfollow(one, where)
+    eventually(lambda: not followers(), "it has ended")
+    told.clear()
+    follow(one, where)
+    assert told.wait(DEADLINE), "another has begun"
 
 
 def test_what_the_relay_let_go_of_is_dropped_in_the_viewer(

@@ -60,7 +60,11 @@ class Follower:
         self.endpoint = endpoint
         self._server = server
         self._newest = newest
+        self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._closed = False
+        self._runs = False
+        """The thread goes on, or has yet to see that it is to end."""
         self._thread: threading.Thread | None = None
         self._account = ""
         self._stream = ""
@@ -73,23 +77,28 @@ class Follower:
         self.begin()
 
     def begin(self) -> None:
-        """Fetch, from where it was; does nothing while it does so."""
-        if self._thread is not None:
-            if not self._closing.is_set():
+        """Fetch, from where it was; does nothing while it does so. Never waits."""
+        with self._lock:
+            if self._closed:
                 return
-            self._thread.join(_JOIN_SECONDS)
-        self._closing.clear()
-        name = f"coverslip-follower-{self.endpoint.port}"
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+            # A thread that was to end and has not seen it yet goes on.
+            self._closing.clear()
+            if self._runs:
+                return
+            self._runs = True
+            name = f"coverslip-follower-{self.endpoint.port}"
+            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+            self._thread.start()
 
     def end(self) -> None:
         """Fetch no more, as soon as may be; never waits. What was fetched is shown."""
         self._closing.set()
 
     def close(self) -> None:
-        """Fetch no more; waits for the thread. Idempotent."""
-        self.end()
+        """Fetch no more, for good; waits for the thread. Idempotent."""
+        with self._lock:
+            self._closed = True
+            self._closing.set()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
 
@@ -97,7 +106,7 @@ class Follower:
 
     def _run(self) -> None:
         said = ""
-        while not self._closing.is_set():
+        while not self._has_ended():
             try:
                 self._fetch()
             except TransportError as error:
@@ -109,6 +118,12 @@ class Follower:
             except Exception:
                 logger.exception("following %r goes on", self.endpoint)
             self._closing.wait(_RETRY)
+
+    def _has_ended(self) -> bool:
+        """Whether the thread is to end; then whoever begins anew starts another."""
+        with self._lock:
+            self._runs = not self._closing.is_set()
+            return not self._runs
 
     def _fetch(self) -> None:
         """Fetch until the connection ends."""
@@ -160,8 +175,8 @@ class Follower:
         if fetched.sequence != self._received:
             # A question of an earlier connection was answered between two of this one.
             raise NotListening(f"the relay sent plane {fetched.sequence} out of its turn")
-        if fetched.cleared:
-            self._clear()
+        if fetched.cleared and not self._clear():
+            return False  # nothing of it was taken: the relay tells of it again
         hand_in = self._server.hand_in
         sequence, at = fetched.sequence, 0
         for one in fetched.messages:
@@ -174,17 +189,19 @@ class Follower:
             hand_in(self._taken.set)
         return True
 
-    def _clear(self) -> None:
-        """Empty the viewer once it shows what was sent before, and before it shows what comes."""
+    def _clear(self) -> bool:
+        """Empty the viewer once it shows what was sent before; False when it ends first."""
         server = self._server
         ledger = server.ledgers.get(self._stream)
-        if ledger is not None:
-            self._wait_for(ledger.when_settled(self._received))
-        self._wait_for(server.on_gui(server.clear_own))
+        if ledger is not None and not self._wait_for(ledger.when_settled(self._received)):
+            return False
+        return self._wait_for(server.on_gui(server.clear_own))
 
-    def _wait_for(self, future: Future[Any]) -> None:
-        while not self._closing.is_set() and not wait([future], _SLICE).done:
-            pass
+    def _wait_for(self, future: Future[Any]) -> bool:
+        while not wait([future], _SLICE).done:
+            if self._closing.is_set():
+                return False
+        return True
 
     # ---- the server's thread ----------------------------------------------------------
 

@@ -262,12 +262,12 @@ class ViewerServer(ReceivingServer):
 
     def close(self) -> None:
         """Stop receiving, and let go of everything. Idempotent."""
-        followers = list(self._followers.values())
-        for follower in followers:
+        for follower in list(self._followers.values()):
             follower.end()
-        for follower in followers:
-            follower.close()
+        # From here on no request begins another.
         super().close()
+        for follower in self._followers.values():
+            follower.close()
         self._clerk.shutdown(wait=True, cancel_futures=True)
 
 
