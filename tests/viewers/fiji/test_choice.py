@@ -73,6 +73,26 @@ def test_then_imagej2_where_its_repository_answers(monkeypatch: pytest.MonkeyPat
 
 def test_and_imagej_itself_in_the_end() -> None:
     assert choose()[:2] == (Bridge.SCYJAVA, IMAGEJ)
+    assert "repository of ImageJ2 does not answer" in choose().reason
+
+
+def test_without_pyimagej_it_is_that_which_is_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(endpoint: str) -> bool:
+        raise AssertionError("nobody is to be asked for what could not be started")
+
+    monkeypatch.setattr(choice, "_answers", refuse)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "imagej" else find_spec(name)
+    )
+    found = choose()
+    assert found[:2] == (Bridge.SCYJAVA, IMAGEJ)
+    assert "PyImageJ, which is missing: pip install" in found.reason
+    folder = a_fiji(tmp_path / "Fiji.app")
+    monkeypatch.setattr(choice, "_usual_places", lambda: [folder])
+    assert f"the Fiji in {folder}" in choose().reason
 
 
 @pytest.mark.parametrize(

@@ -95,12 +95,17 @@ def choose(asked: str | None = None) -> Choice:
         return look_at(asked, "asked for by --fiji")
     if named := os.environ.get(VARIABLE):
         return look_at(named, f"asked for by --fiji or {VARIABLE}")
-    pyimagej = importlib.util.find_spec("imagej") is not None
-    if pyimagej and (found := installed_fiji()) is not None:
+    found = installed_fiji()
+    if importlib.util.find_spec("imagej") is None:
+        needs = "ImageJ2 is" if found is None else f"the Fiji in {found} and ImageJ2 are"
+        reason = f"{needs} started through PyImageJ, which is missing: {REMEDY}"
+        return Choice(Bridge.SCYJAVA, IMAGEJ, reason)
+    if found is not None:
         return Choice(Bridge.PYIMAGEJ, str(found), "an installed Fiji was found")
-    if pyimagej and _answers(IMAGEJ2):
+    if _answers(IMAGEJ2):
         return Choice(Bridge.PYIMAGEJ, IMAGEJ2, "its repository answers")
-    return Choice(Bridge.SCYJAVA, IMAGEJ, "no Fiji is installed and ImageJ2's repository is silent")
+    reason = "no installed Fiji was found, and the repository of ImageJ2 does not answer"
+    return Choice(Bridge.SCYJAVA, IMAGEJ, reason)
 
 
 def look_at(asked: str, reason: str) -> Choice:
