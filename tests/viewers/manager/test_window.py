@@ -28,6 +28,7 @@ from coverslip.viewers.manager.launching import LaunchDialog
 from coverslip.viewers.manager.log import LogView
 from coverslip.viewers.manager.table import Column, ViewerTable
 from coverslip.viewers.manager.window import ManagerWindow
+from coverslip.viewers.relay.server import RelayServer
 from coverslip.viewers.roster import Health, ViewerState
 from tests.viewers.headless import PNG, HeadlessServer, HeadlessVisualizer, serving
 from tests.viewers.manager.looking import SOON, message, until
@@ -210,6 +211,30 @@ def test_the_memory_asked_for_is_the_viewers_and_shown_beside_what_it_holds(
     until(qtbot, lambda: "headless is ready" in message(window))
     for connection in list_connections():
         stop(connection)
+
+
+def test_a_relay_is_listed_and_ended_here_and_neither_launched_nor_shown(
+    window: ManagerWindow, runtime_folder: Path, free_port: Callable[[], int], qtbot: QtBot
+) -> None:
+    window.ask_for_launch()
+    (dialog,) = window.findChildren(LaunchDialog)
+    kinds = [dialog.kind.itemText(number) for number in range(dialog.kind.count())]
+    dialog.reject()
+    assert {"fiji", "napari"} <= set(kinds)
+    assert "relay" not in kinds
+    relay = RelayServer(port=free_port(), memory=1 << 20)
+    relay.start()
+    try:
+        until(qtbot, lambda: window.table.rowCount() == 1)
+        select(window, 0)
+        enabled = {action.text(): action.isEnabled() for action in window.findChildren(QAction)}
+        assert not enabled["&Show"]
+        assert not enabled["S&creenshot…"]
+        assert enabled["&Quit viewer"]
+        window.rows.doubleClicked.emit(window.table.index(0, 0))
+        assert message(window) == ""
+    finally:
+        relay.close()
 
 
 def test_what_is_launched_is_napari_unless_another_is_chosen(

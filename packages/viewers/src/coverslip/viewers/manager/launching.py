@@ -18,7 +18,9 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-__all__ = ["LaunchDialog", "Wanted"]
+from coverslip.viewers.kinds import viewer_kinds
+
+__all__ = ["LaunchDialog", "Wanted", "has_window", "launchable"]
 
 _LAST_PORT = 64535
 """Its control port is a thousand higher."""
@@ -34,6 +36,16 @@ class Wanted(NamedTuple):
     port: int | None
     persistent: bool
     memory: str | None
+
+
+def has_window(kind: str) -> bool:
+    """Whether servers of a kind show anything themselves: a relay passes planes on."""
+    return kind != "relay"
+
+
+def launchable() -> list[str]:
+    """Return the kinds to choose from; ``coverslip relay`` starts the others, and asks for more."""
+    return [kind for kind in viewer_kinds() if has_window(kind)]
 
 
 class LaunchDialog(QDialog):

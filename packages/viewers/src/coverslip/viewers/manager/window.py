@@ -21,13 +21,12 @@ from PyQt6.QtWidgets import (
 
 from coverslip.transport import Delivery, TransportError
 from coverslip.viewers.errors import ViewerError
-from coverslip.viewers.kinds import viewer_kinds
 from coverslip.viewers.manager import deeds
 from coverslip.viewers.manager.boxes import ask, complain
 from coverslip.viewers.manager.browser import Browser
 from coverslip.viewers.manager.geometry import remember, restore
 from coverslip.viewers.manager.jobs import Jobs
-from coverslip.viewers.manager.launching import LaunchDialog, Wanted
+from coverslip.viewers.manager.launching import LaunchDialog, Wanted, has_window, launchable
 from coverslip.viewers.manager.log import LogView
 from coverslip.viewers.manager.looker import Looker
 from coverslip.viewers.manager.rows import rows_of
@@ -85,6 +84,7 @@ class ManagerWindow(QMainWindow):
         assert status is not None
         status.addPermanentWidget(self._summary)
         self._on_selection: list[QAction] = []
+        self._on_windows: list[QAction] = []
         self._make_actions()
         selection = self.rows.selectionModel()
         assert selection is not None
@@ -105,25 +105,30 @@ class ManagerWindow(QMainWindow):
         self.addToolBar(bar)
 
         def add(
-            words: str, shortcut: str, explained: str, call: Callable[[], object], *, rows: bool
+            words: str,
+            shortcut: str,
+            explained: str,
+            call: Callable[[], object],
+            among: list[QAction] | None = None,
         ) -> None:
             action = QAction(words, self)
             action.setShortcut(QKeySequence(shortcut))
             action.setToolTip(f"{explained} ({action.shortcut().toString()})")
             action.triggered.connect(lambda _checked: call())
             bar.addAction(action)
-            if rows:
-                self._on_selection.append(action)
+            if among is not None:
+                among.append(action)
                 self.rows.addAction(action)
 
-        add("&Launch…", "Ctrl+N", "Start a viewer", self.ask_for_launch, rows=False)
-        add("&Remote…", "Ctrl+R", "Add a viewer on another machine", self.ask_for_line, rows=False)
+        add("&Launch…", "Ctrl+N", "Start a viewer", self.ask_for_launch)
+        add("&Remote…", "Ctrl+R", "Add a viewer on another machine", self.ask_for_line)
         bar.addSeparator()
-        add("&Show", "Ctrl+Return", "Bring its window to the front", self.show_selected, rows=True)
-        add("S&creenshot…", "Ctrl+S", "Save its window as a picture", self.ask_for_file, rows=True)
-        add("L&og", "Ctrl+L", "What it logs, live", self.open_logs, rows=True)
-        add("Cl&ear", "Ctrl+E", "Take its layers out", self.clear_selected, rows=True)
-        add("&Quit viewer", "Ctrl+Del", "Ask it to end", self.quit_selected, rows=True)
+        some, shown = self._on_selection, self._on_windows
+        add("&Show", "Ctrl+Return", "Bring its window to the front", self.show_selected, shown)
+        add("S&creenshot…", "Ctrl+S", "Save its window as a picture", self.ask_for_file, shown)
+        add("L&og", "Ctrl+L", "What it logs, live", self.open_logs, some)
+        add("Cl&ear", "Ctrl+E", "Take its layers out", self.clear_selected, some)
+        add("&Quit viewer", "Ctrl+Del", "Ask it to end", self.quit_selected, some)
 
     def _connect_sending(self) -> None:
         self.table.files_dropped.connect(self._take_dropped)
@@ -140,9 +145,8 @@ class ManagerWindow(QMainWindow):
     def _take(self, found: list[ViewerState]) -> None:
         self.table.update(found)
         self._pages.setCurrentWidget(self.rows if found else self._nobody)
-        shown = sum(state.shown for state in found)
-        many = "viewer" if len(found) == 1 else "viewers"
-        self._summary.setText(f"{len(found)} {many}, {shown:,} planes shown")
+        shown = plural(sum(state.shown for state in found), "plane")
+        self._summary.setText(f"{plural(len(found), 'viewer')}, {shown} shown")
         self.browser.set_viewers(found)
         self._enable()
 
@@ -152,10 +156,15 @@ class ManagerWindow(QMainWindow):
         rows = [] if selection is None else sorted({i.row() for i in selection.selectedRows()})
         return [self.table.state(row) for row in rows]
 
+    def _windows(self) -> list[ViewerState]:
+        """Return those of the selected that have a window."""
+        return [state for state in self.selected() if has_window(state.kind)]
+
     def _enable(self, *_: object) -> None:
-        some = bool(self.selected())
         for action in self._on_selection:
-            action.setEnabled(some)
+            action.setEnabled(bool(self.selected()))
+        for action in self._on_windows:
+            action.setEnabled(bool(self._windows()))
 
     def _say(self, words: str) -> None:
         status = self.statusBar()
@@ -188,7 +197,7 @@ class ManagerWindow(QMainWindow):
 
     def ask_for_launch(self) -> None:
         """Open the dialog that starts a viewer."""
-        dialog = LaunchDialog(viewer_kinds(), self)
+        dialog = LaunchDialog(launchable(), self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: self.launch(dialog.wanted()))
         dialog.open()
@@ -226,7 +235,7 @@ class ManagerWindow(QMainWindow):
 
     def show_selected(self, *_: object) -> None:
         """Bring the selected viewers' windows to the front."""
-        self._for_each(self.selected(), "Showing", deeds.raise_window, "is in front")
+        self._for_each(self._windows(), "Showing", deeds.raise_window, "is in front")
 
     def clear_selected(self) -> None:
         """Take the selected viewers' layers out, after asking."""
@@ -241,7 +250,7 @@ class ManagerWindow(QMainWindow):
 
     def ask_for_file(self) -> None:
         """Save pictures of the selected viewers' windows."""
-        for state in self.selected():
+        for state in self._windows():
             suggested = f"{state.kind}-{state.port}.png"
             name, _ = QFileDialog.getSaveFileName(
                 self, f"Screenshot of {state.name}", suggested, "Pictures (*.png)"
@@ -251,12 +260,8 @@ class ManagerWindow(QMainWindow):
 
     def save_screenshot(self, state: ViewerState, path: Path) -> None:
         """Save a picture of one viewer's window."""
-
-        def save() -> int:
-            return path.write_bytes(deeds.take_screenshot(state))
-
         self._jobs.run(
-            save,
+            lambda: path.write_bytes(deeds.take_screenshot(state)),
             lambda _: self._say(f"{path} is written"),
             lambda error: self._complain(f"No screenshot of {state.name}", error),
         )
