@@ -87,6 +87,9 @@ class Axis:
     def __iter__(self) -> Iterator[Value]:
         return iter(self._values)
 
+    def __getitem__(self, index: int) -> Value:
+        return self._values[index]
+
     def __contains__(self, value: Value) -> bool:
         return self._find(value)[1]
 

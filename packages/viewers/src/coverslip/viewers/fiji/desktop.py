@@ -151,8 +151,7 @@ class Desktop:
                     layer.components | dict(zip(layer.store.axes, place, strict=True)),
                     self._held(window.imp.getStack().getPixels(index + 1), shape, dtype),
                 )
-                for index, place in enumerate(stack.places)
-                if place in layer.store
+                for index, place in sorted((stack.index(place), place) for place in layer.store)
             ],
         )
 

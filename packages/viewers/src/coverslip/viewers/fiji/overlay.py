@@ -85,7 +85,7 @@ class WindowOverlay:
         """
         before, was_hyper = self._grid, self._hyper
         self._grid = grid
-        self._hyper = bool(imp.isHyperStack()) or len(grid.channels.values) > 1
+        self._hyper = bool(imp.isHyperStack()) or grid.channels.length > 1
         moved = self._hyper != was_hyper or not grid.extends(before)
         if moved:
             self._move(imp, before)
@@ -137,7 +137,7 @@ class WindowOverlay:
             roi.setPosition(*spot)
         else:
             # A stack along one axis, Z or T, is no hyperstack to ImageJ: its places are numbers.
-            one = len(self._grid.slices.values) * len(self._grid.frames.values) == 1
+            one = self._grid.slices.length * self._grid.frames.length == 1
             roi.setPosition(0 if one or spot == EVERYWHERE else self._grid.number(spot))
 
 
@@ -173,6 +173,6 @@ def _spot_of(roi: Any, grid: Grid) -> Spot:
     if number <= 0:
         return EVERYWHERE
     # On an axis that had one position only, it was not put at that one.
-    lengths = (len(axis.values) for axis in grid)
+    lengths = (axis.length for axis in grid)
     places = zip(grid.spot(number), lengths, strict=True)
     return Spot(*(place if length > 1 else 0 for place, length in places))

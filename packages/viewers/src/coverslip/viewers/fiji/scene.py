@@ -121,7 +121,7 @@ class Scene:
         The one that is looked at stays until it is left.
         """
         stack, layer = window.hyperstack, window.layer
-        looked_at = stack.places[window.place]
+        looked_at = stack.place(window.place)
         dropped = self.projection.trim(
             layer,
             placement.keep,

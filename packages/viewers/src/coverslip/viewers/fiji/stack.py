@@ -8,14 +8,13 @@ that what is missing costs no memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import product
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from coverslip.payload import Axes, Coordinates, Layer, Placement, Value
 from coverslip.viewers.errors import TooManyPlaces
-from coverslip.viewers.fiji.grid import Grid, GridAxis
+from coverslip.viewers.fiji.grid import Grid, GridAxis, runs
 from coverslip.viewers.fiji.java import class_of
 from coverslip.viewers.fiji.pixels import JavaPixels, JavaPlane
 
@@ -85,8 +84,9 @@ class Layout(NamedTuple):
 class Hyperstack:
     """An `ij.ImageStack` over the planes of one layer. AWT event thread only.
 
-    `put` notes a plane, `settle` brings the stack up to date: what is there already is never
-    copied, appended planes are appended, and an axis that grows in its middle moves references.
+    `put` notes a plane, `settle` brings the stack up to date: pixels that are there are never
+    copied. Where an axis grows, be it in its middle, Java moves what stands in a row as one, so
+    that Python does something for each place once, and not at each growth.
 
     Parameters
     ----------
@@ -104,17 +104,22 @@ class Hyperstack:
         height, width = layer.store.shape[:2]
         self.size = width, height
         self.stack: Any = class_of("ij.ImageStack")(width, height)
-        self.places: list[Coordinates] = []
-        """What stands at each place of the stack, in the layer's order of axes."""
         self._code = pixels.code_of(layer.store.shape, layer.store.dtype, rgb=layer.key.rgb)
         self._blank = pixels.blank(self._code, width * height)
         self.dimensions = Dimensions(1, 1, 1)
         """Lengths of C, Z and T as `settle` left them."""
         self.grid = Grid()
         """What stands at each position of them."""
-        self._index: dict[Coordinates, int] = {}
         self._axes = Axes()
-        self._grown = True
+        """The values that planes have come with."""
+        self._stood = Axes()
+        """Those that the stack has places for."""
+        self._order: tuple[str, ...] = ()
+        """The names of its axes, in ImageJ's order: T, Z, C, of which the last goes fastest."""
+        self._fresh: list[tuple[str, Value]] = []
+        """What those before have and it has not."""
+        self._filled: set[Coordinates] = set()
+        """The places that hold a plane."""
         self._emptied = False
         self._arrived: list[Coordinates] = []
         self._came = 0
@@ -131,7 +136,7 @@ class Hyperstack:
             Says which component to do what with.
         """
         lengths = {
-            name: len(self._axes[name].values) + (value not in self._axes[name].values)
+            name: len(self._axes[name]) + (value not in self._axes[name])
             if name in self._axes
             else 1
             for name, value in coordinates.items()
@@ -152,7 +157,7 @@ class Hyperstack:
 
     def put(self, coordinates: Mapping[str, Value]) -> None:
         """Note that the layer has a plane at these coordinates."""
-        self._grown = bool(self._axes.see(coordinates)) or self._grown
+        self._fresh += [(name, coordinates[name]) for name in self._axes.see(coordinates)]
         self._came += 1
         self._arrived.append(self.layer.store.key(coordinates))
 
@@ -170,78 +175,99 @@ class Hyperstack:
         list of int
             The places (from 0) whose pixels changed.
         """
-        grown, self._grown = self._grown, False
+        grown = bool(self._fresh) or not self.stack.size()
         if grown:
             self._grow()
         arrived, self._arrived = self._arrived, []
         changed = self._empty() if self._emptied else []
         for coordinates in arrived:
-            index = self._index[coordinates]
+            index = self.index(coordinates)
             if self._fill(index, coordinates):
                 changed.append(index)
         return grown, changed
 
     def _grow(self) -> None:
-        places = self._all_places()
-        held = len(self.places)
-        if places[:held] == self.places:
-            fresh = self.stack
+        for name, value in self._fresh:
+            self._stood.see({name: value})
+        self._order = tuple(name for names in reversed(self.layout) for name in self._on(names))
+        fresh: dict[str, list[int]] = {name: [] for name in self._order}
+        for name, value in self._fresh:
+            fresh[name].append(self._stood[name].index_of(value))
+        lengths = [len(self._stood[name]) for name in self._order]
+        grown = class_of("ij.ImageStack")(*self.size, prod(lengths))
+        if self.stack.size():
+            for start, length, before in runs(lengths, [*map(sorted, fresh.values())]):
+                if before is None:
+                    self._set(grown, range(start, start + length))
+                else:
+                    _move(self.stack, before, grown, start, length)
         else:
-            fresh, held = class_of("ij.ImageStack")(*self.size), 0
-        for coordinates in places[held:]:
-            plane = self._plane(coordinates)
-            fresh.addSlice(self.label(coordinates), self._blank if plane is None else plane.array)
-        self.stack, self.places = fresh, places
+            self._set(grown, range(prod(lengths)))
+        self.stack = grown
         self.grid = Grid(*map(self._grid_axis, self.layout))
-        self.dimensions = Dimensions(*(len(axis.values) for axis in self.grid))
-        self._index = {coordinates: index for index, coordinates in enumerate(places)}
+        self.dimensions = Dimensions(*(axis.length for axis in self.grid))
+        self._fresh = []
+
+    def _set(self, stack: Any, indices: Iterable[int]) -> None:
+        """Put planes, or the blank one, where there is nothing yet."""
+        for index in indices:
+            coordinates = self.place(index)
+            plane = self._plane(coordinates)
+            if plane is not None:
+                self._filled.add(coordinates)
+            stack.setPixels(self._blank if plane is None else plane.array, index + 1)
+            stack.setSliceLabel(self.label(coordinates), index + 1)
 
     def _empty(self) -> list[int]:
         self._emptied = False
-        gone = [number for number, place in enumerate(self.places) if self._plane(place) is None]
-        for index in gone:
-            self.stack.setPixels(self._blank, index + 1)
-            self.stack.setSliceLabel(self.label(self.places[index]), index + 1)
-        return gone
+        gone = [coordinates for coordinates in self._filled if self._plane(coordinates) is None]
+        self._filled.difference_update(gone)
+        indices = sorted(map(self.index, gone))
+        self._set(self.stack, indices)
+        return indices
 
     def _fill(self, index: int, coordinates: Coordinates) -> bool:
-        plane = self._plane(coordinates)
-        if plane is None:
+        if self._plane(coordinates) is None:
             return False
-        self.stack.setPixels(plane.array, index + 1)
-        self.stack.setSliceLabel(self.label(coordinates), index + 1)
+        self._set(self.stack, [index])
         return True
 
     def _plane(self, coordinates: Coordinates) -> JavaPlane | None:
         plane: Any = self.layer.store.get(coordinates)
         return plane if isinstance(plane, JavaPlane) else None
 
-    def _all_places(self) -> list[Coordinates]:
-        """Return the coordinates of every place, in ImageJ's order: C fastest, then Z, then T."""
-        order = [*self._on(self.layout.frames), *self._on(self.layout.slices)]
-        order += self._on(self.layout.channels)
-        values = product(*(self._axes[name].values for name in order))
-        back = [order.index(name) for name in self.layer.key.axes]
-        return [tuple(one[position] for position in back) for one in values]
-
     def _on(self, names: tuple[str, ...]) -> list[str]:
-        return [name for name in self._axes.names if name in names]
+        return [name for name in self._stood.names if name in names]
 
     # ---- what is where ----------------------------------------------------------------
 
     def _grid_axis(self, names: tuple[str, ...]) -> GridAxis:
         order = tuple(self._on(names))
-        return GridAxis(order, tuple(product(*(self._axes[name].values for name in order))))
+        return GridAxis(order, tuple(self._stood[name].values for name in order))
 
     @property
     def labels(self) -> dict[str, tuple[Value, ...]]:
         """The values seen on each axis, slowest first."""
         names = (*self.layout.frames, *self.layout.slices, *self.layout.channels)
-        return {name: self._axes[name].values for name in names if name in self._axes}
+        return {name: self._stood[name].values for name in names if name in self._stood}
 
     def index(self, coordinates: Coordinates) -> int:
         """Return the place (from 0) of a plane; KeyError if it has none yet."""
-        return self._index[coordinates]
+        values = dict(zip(self.layer.key.axes, coordinates, strict=True))
+        index = 0
+        for name in self._order:
+            axis = self._stood[name]
+            index = index * len(axis) + axis.index_of(values[name])
+        return index
+
+    def place(self, index: int) -> Coordinates:
+        """Return what stands at a place (from 0), in the layer's order of axes."""
+        values = {}
+        for name in reversed(self._order):
+            axis = self._stood[name]
+            index, at = divmod(index, len(axis))
+            values[name] = axis[at]
+        return self.layer.store.key(values)
 
     def position(self, index: int) -> tuple[int, int, int]:
         """Return ImageJ's channel, slice and frame (from 1) of a place (from 0)."""
@@ -261,7 +287,7 @@ class Hyperstack:
 
     def channels(self) -> list[tuple[Value, ...]]:
         """Return what each channel stands for, in order."""
-        return [self.channel_of(place) for place in self.places[: self.dimensions.channels]]
+        return [self.channel_of(self.place(index)) for index in range(self.dimensions.channels)]
 
     def label(self, coordinates: Coordinates) -> str:
         """Return a slice's label: its components, and whether its plane has come."""
@@ -278,4 +304,12 @@ class Hyperstack:
     def holds(self, imp: Any) -> bool:
         """Whether an image still shows this stack, and not what a user has made of it."""
         theirs = imp.getStack()
-        return bool(theirs == self.stack and theirs.size() == len(self.places))
+        return bool(theirs == self.stack and theirs.size() == self.dimensions.size)
+
+
+def _move(source: Any, at: int, target: Any, to: int, length: int) -> None:
+    """Put places (from 0) of one `ij.ImageStack` into another, all at once."""
+    copy = class_of("java.lang.System").arraycopy
+    # What ImageJ returns here are its own arrays, of at least as many elements as slices.
+    copy(source.getImageArray(), at, target.getImageArray(), to, length)
+    copy(source.getSliceLabels(), at, target.getSliceLabels(), to, length)

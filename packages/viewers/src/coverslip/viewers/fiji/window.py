@@ -45,7 +45,7 @@ class HyperstackWindow:
         self.ruler = Ruler()
         self._replacement = ""
         hyperstack.settle()
-        self._newest: Coordinates = hyperstack.places[0]
+        self._newest: Coordinates = hyperstack.place(0)
         self._left = 0, 0
         """The place looked at and the newest plane's, when last painted: to see a user's move."""
         self._following = True
@@ -125,7 +125,7 @@ class HyperstackWindow:
             return
         self._dirty = False
         shown = self.place
-        coordinates = self.hyperstack.places[shown]
+        coordinates = self.hyperstack.place(shown)
         self._following, self._chosen = self._follows(shown)
         # Who works on a channel's contrast has chosen it, without moving a slider.
         self._chosen = self.looks.read(self.imp) or self._chosen
