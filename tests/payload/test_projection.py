@@ -296,6 +296,23 @@ class TestKeeping:
         assert len(change.layer.store) == 0
         assert projection.axes["z_index"].values == (5,)
 
+    def test_what_only_replaced_planes_had_is_unused_until_it_is_forgotten(self) -> None:
+        projection = Projection()
+        first, second = Source(replace="first"), Source(replace="second")
+        for number in range(4):
+            for channel in ("DAPI", "GFP"):
+                insert(projection, at(first, channel=channel, z_index=number))
+        insert(projection, at(second, channel="DAPI", z_index=1))
+        assert projection.unused() == (), "the other channel has them still"
+        insert(projection, at(second, channel="GFP", z_index=2))
+        assert projection.axes["z_index"].values == (0, 1, 2, 3)
+        assert projection.unused() == (("z_index", 0), ("z_index", 3))
+        projection.forget(projection.unused())
+        assert projection.axes["z_index"].values == (1, 2)
+        for layer in projection.layers:
+            layer.store.clear()
+        assert projection.unused() == (), "an axis stays as it is where no plane has it at all"
+
     def test_a_plane_that_was_dropped_collides_with_none(self) -> None:
         projection = Projection()
         change = insert(projection, at(source(None, "a"), z_index=1), "one")

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Display, UnsupportedArray, as_points
+from coverslip.viewers.napari import retention
 from tests.viewers.napari.conftest import Show, plane
 from tests.viewers.napari.looking import drawn
+from tests.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from coverslip.viewers.napari.window import LiveWindow
@@ -199,6 +201,29 @@ def test_a_replacement_empties_its_layers_and_no_others(window: LiveWindow, show
     window.viewer.dims.set_current_step(0, 1)
     assert drawn(window, "Image")[5, 5] == 3
     assert {len(live.layer.store) for live in window.scene.layers()} == {1}
+
+
+def test_the_sliders_have_what_replaced_the_planes_and_no_more_once_it_is_there(
+    window: LiveWindow, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for z in range(5):
+        show(1, z_index=z, replace="first")
+    dims = window.viewer.dims
+    dims.set_current_step(0, 3)
+    monkeypatch.setattr(retention, "_ALL_THERE", DEADLINE)
+    for z in (0, 1):
+        show(2, z_index=z, replace="second")
+    assert (dims.nsteps[0], dims.current_step[0]) == (5, 3), "the user's place may come yet"
+    monkeypatch.setattr(retention, "_ALL_THERE", 0.0)
+    show.paint()
+    show.paint()
+    assert window.scene.projection.axes["z_index"].values == (0, 1, 3), "it is looked at"
+    assert (dims.nsteps[0], dims.current_step[0]) == (3, 2)
+    dims.set_current_step(0, 1)
+    show.paint()
+    show.paint()
+    assert dims.nsteps[0] == 2
+    assert drawn(window, "Image")[5, 5] == 2
 
 
 def test_steps_are_shown_one_by_one_or_side_by_side(window: LiveWindow, show: Show) -> None:

@@ -7,7 +7,7 @@ draws; a viewer only draws the result.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -201,10 +201,30 @@ class Projection:
         layer.store.remove(coordinates)
         layer._came_from.pop(coordinates, None)
         for name, value in zip(layer.store.axes, coordinates, strict=True):
-            if not any(one.store.uses(name, value) or name in one.key.along for one in self):
+            if not self._uses(name, value):
                 axis = self.axes[name]
                 if len(axis) > 1:
                     axis.remove(value)
+
+    def unused(self) -> tuple[tuple[str, Value], ...]:
+        """Return the values on the axes that no plane has, with their axes: a replaced one's had.
+
+        They stay until `forget`, since what replaces it may have them too. Of an axis that no plane
+        has at all, and of one that tables give row by row, none is returned.
+        """
+        found: list[tuple[str, Value]] = []
+        for axis in self.axes:
+            idle = [(axis.name, value) for value in axis if not self._uses(axis.name, value)]
+            found += idle if len(idle) < len(axis) else []
+        return tuple(found)
+
+    def forget(self, values: Iterable[tuple[str, Value]]) -> None:
+        """Take values that are `unused` away from their axes."""
+        for name, value in values:
+            self.axes[name].remove(value)
+
+    def _uses(self, name: str, value: Value) -> bool:
+        return any(one.store.uses(name, value) or name in one.key.along for one in self)
 
     def remove(self, layer: Layer) -> None:
         """Forget a layer and its planes; the axes stay until the last layer is gone."""

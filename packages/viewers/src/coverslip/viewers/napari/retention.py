@@ -5,15 +5,20 @@ GUI thread only.
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
 
-from coverslip.payload import LayerKey, Placement, Projection
+from coverslip.payload import Change, LayerKey, Placement, Projection
 from coverslip.viewers.memory import Entry, HeldPlane, Memory
 from coverslip.viewers.napari.live import LiveLayer
 from coverslip.viewers.napari.ours import Ours
 from coverslip.viewers.napari.sliders import Sliders
 
 __all__ = ["Retention"]
+
+_ALL_THERE: Final = 1.0
+"""Seconds without a plane after which what replaces others counts as complete: until then the
+sliders stay as long as they were, and where they were."""
 
 
 class Retention:
@@ -40,20 +45,29 @@ class Retention:
         self._sliders = sliders
         self._keeps: dict[LayerKey, int] = {}
         """How many planes to keep, of the layers whose streams do not keep all."""
+        self._replaced: float | None = None
+        """When the last plane came, once some were replaced; None when the sliders know of it."""
 
-    def note(self, placement: Placement) -> bool:
-        """Keep of a plane's layer what its stream asks for; whether planes went for that."""
-        if not placement.keep:
+    def note(self, placement: Placement, change: Change) -> bool:
+        """Keep of a plane's layer what its stream asks for; whether the axes have changed."""
+        if change.emptied or self._replaced is not None:
+            self._replaced = time.monotonic()
+        trimmed = False
+        if placement.keep:
+            self._keeps[placement.layer] = placement.keep
+            live = self._ours.get(placement.layer)
+            trimmed = live is not None and self._trim(live)
+        else:
             self._keeps.pop(placement.layer, None)
-            return False
-        self._keeps[placement.layer] = placement.keep
-        live = self._ours.get(placement.layer)
-        return live is not None and self._trim(live)
+        return trimmed or bool(change.grown_axes)
 
     def trim(self) -> bool:
-        """Let go of what was spared for being in view, and is in view no more; whether any went."""
+        """Let go of what was spared for being in view, and is in view no more; whether any went.
+
+        Of the sliders' values too, that only replaced planes had.
+        """
         trimmed = [self._trim(live) for live in self._ours if live.layer.key in self._keeps]
-        return any(trimmed)
+        return self._tidy() or any(trimmed)
 
     def drop_lost(self, lost: Entry) -> bool:
         """Take a plane out of its layer that can be shown no more; whether it was there still."""
@@ -94,3 +108,15 @@ class Retention:
         if dropped:
             self._memory.drop(len(dropped))
         return bool(dropped)
+
+    def _tidy(self) -> bool:
+        """Shorten the sliders to what replaced the planes, once all of that seems to be there."""
+        if self._replaced is None or time.monotonic() - self._replaced < _ALL_THERE:
+            return False
+        looked_at = self._sliders.looked_at
+        unused = self._projection.unused()
+        going = [(name, value) for name, value in unused if looked_at.get(name) != value]
+        self._projection.forget(going)
+        if len(going) == len(unused):
+            self._replaced = None
+        return bool(going)

@@ -180,7 +180,7 @@ class Scene:
         if live.drawn.visible and not late:
             # On top of those before it: a table has no place on the axes that its rows run along.
             self._newest = {**(self._newest or {}), **placement.coordinates}
-        if self._retention.note(placement) or change.grown_axes or live.outgrown:
+        if self._retention.note(placement, change) or live.outgrown:
             self._footing.outdated = True
         self.overview.see(placement, tile, late=late)
         if change.collision:
@@ -320,9 +320,8 @@ class Scene:
         live: LiveLayer
         hide: list[LiveLayer] = []
         if kind in TABLES:
-            looked_at = self._sliders.looked_at
             color = self.looks.color(display)
-            live = live_table(layer, grid, looked_at, color=color)
+            live = live_table(layer, grid, self._sliders.looked_at, color=color)
         elif kind == "labels":
             live = LiveLabels(layer, grid)
         else:
