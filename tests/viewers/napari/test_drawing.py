@@ -240,7 +240,7 @@ def test_steps_are_shown_one_by_one_or_side_by_side(window: LiveWindow, show: Sh
     assert [combo.itemText(i) for i in range(combo.count())] == [
         "0 raw",
         "1 blur",
-        "all steps, side by side",
+        "all, side by side",
     ]
     combo.activated.emit(0)
     assert shown() == [*raw, "Points"]
@@ -259,6 +259,41 @@ def test_steps_are_shown_one_by_one_or_side_by_side(window: LiveWindow, show: Sh
     show(5, channel="GFP", step=(2, "late"))
     show(5, channel="DAPI", step=(3, "later"))
     assert shown() == [*late, "Step_02_late_Channel_GFP", "Points"]
+
+
+def test_a_stack_and_its_projection_are_to_be_chosen_from(window: LiveWindow, show: Show) -> None:
+    def offered() -> list[str]:
+        return [combo.itemText(number) for number in range(combo.count())]
+
+    def shown() -> list[str]:
+        return [layer.name for layer in window.viewer.layers if layer.visible]
+
+    combo = window.scene.bar._steps
+    for channel in (1, 2, 3):
+        show(5, well="A1", channel=channel)
+    assert combo.isHidden()
+    for channel in (1, 2):
+        for z in (1, 2):
+            show(6, well="A1", channel=channel, z_index=z)
+    assert offered() == ["without z_index", "with z_index", "all, side by side"]
+    projections = [f"Channel_{number}" for number in (1, 2, 3)]
+    stacks = [f"Channel_{number} (with z_index)" for number in (1, 2)]
+    assert shown() == projections, "nothing has been chosen yet"
+    combo.activated.emit(1)
+    assert shown() == stacks
+    assert window.viewer.canvas.overlays.text.text == "well A1    z_index 2"
+    window.scene._steps.next()
+    assert shown() == [*projections, *stacks]
+    window.scene._steps.next()
+    assert shown() == projections
+    for z in (1, 2):
+        show(7, well="A1", channel=1, z_index=z, step=(0, "raw"))
+    assert offered()[0] == "0 raw"
+    combo.activated.emit(0)
+    assert shown() == ["Step_00_raw_Channel_1"]
+    show(7, well="A1", channel=1, step=(0, "raw"))
+    assert offered()[:2] == ["0 raw without z_index", "0 raw with z_index"]
+    assert shown() == ["Step_00_raw_Channel_1 (no z_index)"], "the step that was chosen"
 
 
 def test_one_step_alone_is_nothing_to_choose_from(window: LiveWindow, show: Show) -> None:

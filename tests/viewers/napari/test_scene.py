@@ -234,7 +234,7 @@ def test_a_collision_is_counted_and_named_once_a_burst(
     from qtpy.QtWidgets import QLabel
 
     (words,) = window.scene.bar.findChildren(QLabel)
-    assert "2 collisions" in words.text()
+    assert "2 replaced by another file's or step's" in words.text()
     (said,) = [record.message for record in caplog.records if "replaced" in record.message]
     assert said.startswith("1 plane(s) replaced one of another step or output; the last: b.tif")
 

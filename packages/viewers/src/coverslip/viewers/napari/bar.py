@@ -7,7 +7,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from coverslip.transport import Usage
-from coverslip.viewers.words import format_size
+from coverslip.viewers.words import format_size, plural
 
 __all__ = ["FOLLOW_KEY", "OVERVIEW_KEY", "STEP_KEY", "LiveBar"]
 
@@ -36,8 +36,10 @@ class LiveBar(QWidget):
         self._steps = QComboBox()
         self._steps.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._steps.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self._steps.setPlaceholderText("show a step …")
-        self._steps.setToolTip(f"Show one step, or all side by side. ({STEP_KEY}: the next)")
+        self._steps.setPlaceholderText("show only …")
+        self._steps.setToolTip(
+            f"Show one of these alone, or all side by side. ({STEP_KEY}: the next)"
+        )
         self._steps.activated.connect(self.step_chosen)
         self._steps.hide()
         self._overview = QPushButton("plate overview")
@@ -116,15 +118,14 @@ class LiveBar(QWidget):
         usage : Usage
             What the viewer's memory says.
         """
-        megabytes = (usage.memory if usage.on_disk else nbytes) / 1e6
-        words = [f"{planes:,} planes", f"{megabytes:,.0f} MB"]
+        words = [plural(planes, "plane"), format_size(usage.memory if usage.on_disk else nbytes)]
         if usage.on_disk:
             words[1] += " in memory"
             words.append(f"{usage.on_disk:,} on disk ({format_size(usage.disk)})")
         if usage.dropped:
             words.append(f"{usage.dropped:,} dropped")
         if collisions:
-            words.insert(1, f"{collisions:,} collisions")
+            words.insert(1, f"{collisions:,} replaced by another file's or step's")
         line = "    ".join(words) if planes else ""
         if self._words.text() != line:
             self._words.setText(line)

@@ -1,9 +1,13 @@
-"""Which step of a pipeline is shown: one of them, or all side by side. GUI thread only."""
+"""Which step of a pipeline is shown: one of them, or all side by side. GUI thread only.
+
+Where a step has one channel twice, with an axis and without (a z stack and its projection), each is
+shown for itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from coverslip.viewers.napari.bar import LiveBar
 from coverslip.viewers.napari.live import LiveLayer
@@ -13,9 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Steps"]
 
-_ALL = "all steps, side by side"
+_ALL = "all, side by side"
 
-_Step = tuple[str | None, int | None]
+
+class _Part(NamedTuple):
+    """What is shown together: the layers of a step, or those of them on the same axes."""
+
+    name: str | None
+    index: int | None
+    axes: str = ""
+    """In words, which axes it has and others have not, or the other way round."""
+
+    def __str__(self) -> str:
+        words = ("" if self.index is None else f"{self.index}", self.name, self.axes)
+        return " ".join(filter(None, words))
 
 
 class Steps:
@@ -32,8 +47,8 @@ class Steps:
     def __init__(self, viewer: napari.Viewer, bar: LiveBar) -> None:
         self._viewer = viewer
         self._bar = bar
-        self._layers: dict[_Step, list[LiveLayer]] = {}
-        self._choice: _Step | str | None = None
+        self._layers: dict[_Part, list[LiveLayer]] = {}
+        self._choice: _Part | str | None = None
         bar.step_chosen.connect(self.choose)
 
     def know(self, layers: Iterable[LiveLayer]) -> None:
@@ -41,15 +56,15 @@ class Steps:
 
         Those of no step belong to none, and annotations stay over whichever is shown.
         """
-        found: dict[_Step, list[LiveLayer]] = {}
-        for live in layers:
-            if live.layer.key.step != (None, None) and live.layer.key.kind == "image":
-                found.setdefault(live.layer.key.step, []).append(live)
-        self._layers = dict(sorted(found.items(), key=lambda item: _order(item[0])))
+        images = [live for live in layers if live.layer.key.kind == "image"]
+        self._layers = dict(sorted(_parts(images).items(), key=lambda item: _order(item[0])))
         if self._choice not in self._choices():
             if self._choice == _ALL:
                 self._viewer.canvas.grid.enabled = False
-            self._choice = None
+            before, self._choice = self._choice, None
+            if isinstance(before, _Part):  # that has come apart, or together again
+                same = (part for part in self._layers if part[:2] == before[:2])
+                self._choice = next(same, None) if self._choices() else None
         self._show()
 
     def choose(self, number: int) -> None:
@@ -65,18 +80,18 @@ class Steps:
         choices = self._choices()
         self.choose(choices.index(self._choice) + 1 if self._choice in choices else 0)
 
-    def _choices(self) -> list[_Step | str]:
+    def _choices(self) -> list[_Part | str]:
         return [*self._layers, _ALL] if len(self._layers) > 1 else []
 
     def _show(self) -> None:
         choices = self._choices()
         chosen = choices.index(self._choice) if self._choice is not None else -1
-        self._bar.offer_steps([_name(choice) for choice in choices], chosen)
+        self._bar.offer_steps([*map(str, choices)], chosen)
         if self._choice is None:
             return
-        for step, layers in self._layers.items():
+        for part, layers in self._layers.items():
             for live in layers:
-                live.show(self._choice in (_ALL, step))
+                live.show(self._choice in (_ALL, part))
         grid = self._viewer.canvas.grid
         if self._choice == _ALL:
             grid.stride = self._stride()
@@ -98,13 +113,40 @@ class Steps:
         return count if whole and not others else 1
 
 
-def _order(step: _Step) -> tuple[bool, int, str]:
-    name, index = step
-    return index is None, index or 0, name or ""
+def _parts(images: Iterable[LiveLayer]) -> dict[_Part, list[LiveLayer]]:
+    steps: dict[tuple[str | None, int | None], list[LiveLayer]] = {}
+    for live in images:
+        steps.setdefault(live.layer.key.step, []).append(live)
+    found: dict[_Part, list[LiveLayer]] = {}
+    for step, layers in steps.items():
+        apart = _come_apart(layers)
+        # Fewer axes first, as a projection's: it is looked at before its stack.
+        for live in sorted(layers, key=lambda live: len(live.layer.key.axes)):
+            if apart or step != (None, None):
+                words = _words(live.layer.key.axes, layers) if apart else ""
+                found.setdefault(_Part(*step, words), []).append(live)
+    return found
 
 
-def _name(choice: _Step | str) -> str:
-    if isinstance(choice, str):
-        return choice
-    name, index = choice
-    return " ".join(filter(None, ("" if index is None else f"{index}", name)))
+def _come_apart(layers: Iterable[LiveLayer]) -> bool:
+    """Whether some are of one channel and field, on different axes."""
+    axes: dict[tuple[object, ...], set[tuple[str, ...]]] = {}
+    for live in layers:
+        key = live.layer.key
+        axes.setdefault((key.name, key.components), set()).add(key.axes)
+    return any(len(found) > 1 for found in axes.values())
+
+
+def _words(axes: tuple[str, ...], layers: Iterable[LiveLayer]) -> str:
+    every = dict.fromkeys(name for live in layers for name in live.layer.key.axes)
+    common = [name for name in every if all(name in live.layer.key.axes for live in layers)]
+    words = [
+        f"with {name}" if name in axes else f"without {name}"
+        for name in every
+        if name not in common
+    ]
+    return ", ".join(words)
+
+
+def _order(part: _Part) -> tuple[bool, int, str]:
+    return part.index is None, part.index or 0, part.name or ""
