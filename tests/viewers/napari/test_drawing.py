@@ -281,7 +281,7 @@ def test_a_stack_and_its_projection_are_to_be_chosen_from(window: LiveWindow, sh
     assert shown() == projections, "nothing has been chosen yet"
     combo.activated.emit(1)
     assert shown() == stacks
-    assert window.viewer.canvas.overlays.text.text == "well A1    z_index 2"
+    assert window.viewer.canvas.overlays.text.text == "well A1    z_index 1"
     window.scene._steps.next()
     assert shown() == [*projections, *stacks]
     window.scene._steps.next()

@@ -160,7 +160,7 @@ def test_the_bar_says_what_is_where(window: LiveWindow, memory: Memory, send: Se
     window.scene.say()
     words = window.scene.bar._words.text()
     usage = memory.usage()
-    assert "MB in memory" in words
+    assert " in memory" in words
     assert f"{usage.on_disk} on disk (" in words
     assert "dropped" not in words
     for number in range(200, 220):

@@ -24,12 +24,12 @@ class _Part(NamedTuple):
     """What is shown together: the layers of a step, or those of them on the same axes."""
 
     name: str | None
-    index: int | None
+    number: int | None
     axes: str = ""
     """In words, which axes it has and others have not, or the other way round."""
 
     def __str__(self) -> str:
-        words = ("" if self.index is None else f"{self.index}", self.name, self.axes)
+        words = ("" if self.number is None else f"{self.number}", self.name, self.axes)
         return " ".join(filter(None, words))
 
 
@@ -149,4 +149,4 @@ def _words(axes: tuple[str, ...], layers: Iterable[LiveLayer]) -> str:
 
 
 def _order(part: _Part) -> tuple[bool, int, str]:
-    return part.index is None, part.index or 0, part.name or ""
+    return part.number is None, part.number or 0, part.name or ""
