@@ -11,6 +11,7 @@ from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QLabel, QWidget
 
 from coverslip.viewers.napari.insides import dims_widget, hide_position
+from coverslip.viewers.napari.planes import Grid
 
 if TYPE_CHECKING:
     import napari
@@ -52,6 +53,8 @@ class ValueLabels:
         self._waiting = waiting
         self._theirs: tuple[Any, ...] | None = None
         """The user's own words on the canvas, while ours stand there."""
+        self._measured: Grid | None = None
+        self._texts: list[str] = []
         self._dims = dims_widget(viewer)
         self._events = (viewer.dims.events.current_step, viewer.dims.events.ndisplay)
         for event in self._events:
@@ -76,7 +79,8 @@ class ValueLabels:
         width = 0
         labels = []
         grid = self._sliders.grid
-        for row, step, name, values in zip(rows, steps, grid.names, grid.values, strict=False):
+        ours = zip(grid.names, grid.values, self._longest(grid), strict=True)
+        for row, step, (name, values, longest) in zip(rows, steps, ours, strict=False):
             label = row.findChild(QLabel, _NAME) or _add_label(row)
             index = min(step, len(values) - 1)
             value, position = html.escape(str(values[index])), f"{index + 1}/{len(values)}"
@@ -86,7 +90,6 @@ class ValueLabels:
             else:
                 label.setText(f'<span style="color:gray">hidden &nbsp;{position}</span>')
                 label.setToolTip(_HIDDEN.format(name))
-            longest = max((*values, "hidden"), key=lambda value: len(str(value)))
             font = label.font()
             font.setBold(True)
             metrics = QFontMetrics(font)
@@ -100,6 +103,13 @@ class ValueLabels:
         for label in labels:
             # One width for all keeps the sliders' ends in line, and still while they move.
             label.setFixedWidth(min(width, self._dims.width() // 3 or width))
+
+    def _longest(self, grid: Grid) -> list[str]:
+        """Return the longest text beside each slider; of one with tens of thousands, found once."""
+        if grid is not self._measured:
+            self._measured = grid
+            self._texts = [max((*map(str, values), "hidden"), key=len) for values in grid.values]
+        return self._texts
 
     def rest(self) -> None:
         """Say that there is nothing of ours."""
