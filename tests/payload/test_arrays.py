@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -317,3 +319,15 @@ def test_every_pixel_of_a_stack_is_in_one_plane(ndim: int, data: st.DataObject) 
 def test_an_index_that_is_none_is_named() -> None:
     with pytest.raises(UnsupportedArray, match=r"^step_index is a str: give a whole number"):
         as_source(step_index="one")  # type: ignore[arg-type]
+
+
+def test_nothing_is_imported_amid_a_plane() -> None:
+    """A process that forks then leaves its child the import's lock, which nobody gives back."""
+    code = (
+        "import sys, numpy as np; from coverslip.payload import as_planes; known = set(sys.modules)"
+        "; as_planes(np.zeros((4, 4)), components={'well': 'A01'}); print(set(sys.modules) - known)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("set()\n", "")

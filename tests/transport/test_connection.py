@@ -177,6 +177,14 @@ def test_junk_is_ignored_with_a_warning_and_stays(content, caplog):
     assert path.read_bytes() == content
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipe has a name here")
+def test_a_pipe_of_such_a_name_is_not_waited_for(caplog):
+    os.mkfifo(runtime_folder() / "napari-5556.json")
+    write_connection(make())
+    assert [each.endpoint.port for each in list_connections()] == [5555]
+    assert "ignoring" in caplog.text
+
+
 def test_other_files_are_nobodys_business(caplog):
     (runtime_folder() / "notes.txt").write_text("mine")
     assert log_folder().is_dir()

@@ -14,6 +14,10 @@ from typing import Any, SupportsIndex
 
 import msgspec
 import numpy as np
+
+# Here, since numpy imports it when it is first asked for: a process that forks while another thread
+# shows its first plane would leave the child a lock of that import, which nobody gives back.
+from numpy.ma import MaskedArray
 from numpy.typing import NDArray
 
 from coverslip.payload.errors import UnsupportedArray
@@ -283,7 +287,7 @@ def _split(
 
 
 def _as_array(array: object) -> NDArray[Any]:
-    if isinstance(array, np.ma.MaskedArray):
+    if isinstance(array, MaskedArray):
         raise UnsupportedArray("a masked array: send array.filled(value), as a viewer has no mask")
     pixels = to_host(array)
     if pixels.dtype.kind == "O" and pixels.ndim == 0:

@@ -282,8 +282,8 @@ def _private(folder: Path) -> Path:
 
 def _load(path: Path) -> tuple[Connection, bytes] | None:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST_FILE + 1)
+        with open(path, "rb", opener=_open_at_once) as file:
+            raw = file.read(_LARGEST_FILE + 1) or b""
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -301,6 +301,11 @@ def _load(path: Path) -> tuple[Connection, bytes] | None:
         )
         return None
     return connection, raw
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # A pipe of such a name would be waited for, and by everybody who looks for a server.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _make_way(path: Path, connection: Connection) -> None:
