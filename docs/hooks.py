@@ -12,9 +12,10 @@ from mkdocs.structure.files import File, Files
 __all__ = ["on_files", "on_page_markdown"]
 
 ROOT = Path(__file__).parents[1]
-# Files that are read in the repository and are no pages here.
-_ELSEWHERE = re.compile(r"\[([^\]]+)\]\((?!https?:|#|docs/|[\w-]+\.md)([^)]+)\)")
-_OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]+\)")
+# Links to files that are read in the repository and are no pages here. A picture is never one of
+# them: one that is not there fails the build.
+_ELSEWHERE = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#|docs/|[\w-]+\.md)([^)]+)\)")
+_OUTSIDE = re.compile(r"(?<!!)\[([^\]]+)\]\(\.\./[^)]+\)")
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
