@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 MAX_HEADER = 16 * 2**20
+"""Bytes of a message's header."""
+
 _MAX_OFFER = 4096
 
 Frame: TypeAlias = bytes | memoryview

@@ -34,8 +34,13 @@ __all__ = [
 ]
 
 MAX_PLANES = 65_536
+"""Planes of one message."""
+
 MAX_COMPONENTS = 32
+"""Components of one plane."""
+
 MAX_ORIGIN = 4096
+"""Characters of a plane's origin."""
 
 Kind: TypeAlias = Literal["image", "labels", "points", "shapes", "tracks", "rois"]
 """What a plane is: a picture, or an annotation of one. See `coverslip.payload.annotations`."""
@@ -77,6 +82,7 @@ class Inline(Struct, frozen=True, tag="inline", omit_defaults=True):
 
 
 Pixels: TypeAlias = Slot | Inline
+"""Where a plane's pixels are: in the arena, or in the message."""
 
 
 class Display(Struct, frozen=True, omit_defaults=True):
@@ -191,6 +197,7 @@ class WindowsAddress(Struct, frozen=True, tag="windows"):
 
 
 ArenaAddress: TypeAlias = MemfdAddress | PosixAddress | WindowsAddress
+"""How another process opens an arena, by the platform's mechanism."""
 
 
 class Offer(Struct, frozen=True, kw_only=True):

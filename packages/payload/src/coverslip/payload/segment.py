@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 Mechanism: TypeAlias = Literal["memfd", "posix", "windows"]
+"""What a segment of shared memory is made of."""
 
 GRANULARITY = 2 * 2**20
 """Where a mapping may start: on every system, and at the start of a huge page too."""

@@ -25,6 +25,7 @@ CONTROL_OFFSET: Final = 1000
 """The control port is the data port and this."""
 
 SCHEME: Final = "coverslip"
+"""Of the line that says where a server is: ``coverslip://…``."""
 
 _HIGHEST_PORT: Final = 65535 - CONTROL_OFFSET
 _KEY_BYTES: Final = 32

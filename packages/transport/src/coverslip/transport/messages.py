@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 PROTOCOL_VERSION: Final = 1
+"""Of the control messages; a message of another version is refused."""
 
 LARGEST_REQUEST: Final = 16 << 20
 """Bytes of a request: a larger one is not sent, and is refused where it arrives."""
