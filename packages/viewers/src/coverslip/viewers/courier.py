@@ -34,6 +34,7 @@ from coverslip.transport import (
 from coverslip.viewers.standing import LaneState
 from coverslip.viewers.target import Presence, Target
 from coverslip.viewers.turn import turn
+from coverslip.viewers.whole import Whole
 
 if TYPE_CHECKING:
     from coverslip.viewers.lane import Lane
@@ -230,9 +231,10 @@ class Courier:
         self._let_go()
 
     def _let_go(self) -> None:
-        publisher, self._publisher, self._endpoint = self._publisher, None, None
-        if publisher is not None:
-            publisher.release()
+        with Whole():
+            publisher, self._publisher, self._endpoint = self._publisher, None, None
+            if publisher is not None:
+                publisher.release()
 
     def _attach(self, connection: int, epoch: int, sequence: int) -> None:
         offer = self._offer()

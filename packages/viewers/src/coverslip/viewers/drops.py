@@ -1,4 +1,4 @@
-"""Planes that are dropped, told of once a burst: a viewer that is behind must not fill a log."""
+"""Planes that are dropped: why, and told of once a burst, so that a log is not filled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import logging
 import math
 import time
 
-__all__ = ["Drops"]
+__all__ = ["AMID", "BEHIND", "CLOSED", "INTERRUPTED", "KEPT", "LAGS", "Drops"]
+
+CLOSED = "the stream was closed"
+LAGS = "the viewer does not keep up"
+BEHIND = "the viewer does not keep up with the stream's other viewers"
+KEPT = "arrays from allocate() that were not shown hold more than half of the stream's memory"
+AMID = "it was sent by a signal handler or a finalizer, in the middle of another call"
+INTERRUPTED = "Ctrl-C came while it waited for room"
 
 _PAUSE = 5.0
 """Seconds without a dropped plane that end a burst."""

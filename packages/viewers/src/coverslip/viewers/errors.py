@@ -18,6 +18,7 @@
     ├── NoRoom           a plane has no room, in memory or on disk; the message says where and why
     ├── TooManyLayers    a plane for one layer more than a viewer shows; says what to stack
     ├── TooManyPlaces    a plane for a hyperstack of more places than it can have; says what to do
+    ├── Reentered        a signal handler's or finalizer's call that would wait for its own thread
     ├── ViewerGone       a question needs a live viewer and there is none
     ├── ViewerRefused    a viewer that answers cannot do what it was asked, or has failed to
     └── StreamClosed     the stream was closed, by `close` or by the end of the process
@@ -40,6 +41,7 @@ __all__ = [
     "NotInstalled",
     "PatternError",
     "PipelineFailed",
+    "Reentered",
     "StreamClosed",
     "TooManyLayers",
     "TooManyPlaces",
@@ -99,6 +101,10 @@ class UnreadableImage(ViewerError):
 
 class PipelineFailed(ViewerError):
     """The demo's pipeline ended, or fell silent, without saying what it sent."""
+
+
+class Reentered(ViewerError, RuntimeError):
+    """A signal handler's or a finalizer's call, in the middle of one that it would wait for."""
 
 
 class TooManyLayers(ViewerError):

@@ -35,6 +35,7 @@ class Holdings:
         self._lock = lock
         self._closed = closed
         self._pid = os.getpid()
+        self._gone = False
         self._leaving = threading.RLock()
         self._stream: weakref.ref[Any] | None = None
         # Unlike atexit, this runs also in the children of multiprocessing.
@@ -73,11 +74,13 @@ class Holdings:
         for lane in self._lanes:
             lane.flush(deadline)
         with self._leaving:
-            if self._closed.is_set():
+            if self._gone:
                 return
+            # Whatever breaks this off, as Ctrl-C may where it waits: the next call goes on with it.
             with self._lock:
                 self._closed.set()
             for lane in self._lanes:
                 lane.close(drop=drop)
             self._arena.close()
             self._at_exit.cancel()
+            self._gone = True

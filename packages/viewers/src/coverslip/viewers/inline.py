@@ -36,6 +36,7 @@ from coverslip.viewers.credit import WINDOW
 from coverslip.viewers.economy import Economy
 from coverslip.viewers.ring import Ring
 from coverslip.viewers.turn import turn
+from coverslip.viewers.whole import Whole
 
 if TYPE_CHECKING:
     from coverslip.viewers.lane import Lane
@@ -184,7 +185,7 @@ class Packer:
 
     def close(self) -> None:
         """End the thread. The lock is not held."""
-        with self._changed:
+        with Whole(), self._changed:
             self._closing = True
             self._changed.notify_all()
         thread = self._thread

@@ -33,6 +33,7 @@ from coverslip.viewers.inline import Packer
 from coverslip.viewers.parcel import Parcel
 from coverslip.viewers.standing import LaneState
 from coverslip.viewers.target import Target
+from coverslip.viewers.whole import Whole
 
 __all__ = ["Lane"]
 
@@ -85,6 +86,7 @@ class Lane:
         self.stream = stream
         self.account = Account()
         self._arena = arena
+        self._lock = lock
         self._changed = threading.Condition(lock)
         self._state = LaneState.WAITING
         self._publisher: Publisher | None = None
@@ -253,7 +255,7 @@ class Lane:
 
     def lose(self, reason: str) -> None:
         """Give up on the viewer for now: whatever is queued or leased ends here."""
-        with self._changed:
+        with self._lock:
             if self._state is not LaneState.ABSENT:
                 logger.warning("%s: planes are dropped until it is back", reason)
             self._state = LaneState.ABSENT
@@ -271,20 +273,20 @@ class Lane:
 
     def expect(self) -> None:
         """Queue planes again for a viewer that is on its way after all."""
-        with self._changed:
+        with self._lock:
             if self._state is LaneState.ABSENT:
                 self._state = LaneState.WAITING
 
     def connect(self, publisher: Publisher) -> None:
         """Have a socket to the viewer; planes are sent once it was attached to."""
-        with self._changed:
+        with self._lock:
             self._publisher = publisher
             if self._state is LaneState.WAITING:
                 self._state = LaneState.CONNECTING
 
     def disconnect(self) -> None:
         """Have no socket any more, since the viewer's process ended: its account is closed."""
-        with self._changed:
+        with self._lock:
             if self._publisher is not None:
                 self._publisher = None
                 if self._state is not LaneState.ABSENT:
@@ -294,7 +296,7 @@ class Lane:
 
     def begin_epoch(self) -> tuple[int, int]:
         """Return the epoch of the next attachment and the number of its first plane."""
-        with self._changed:
+        with self._lock:
             if self._state is LaneState.LIVE:
                 self.lose("the viewer connected anew")
             # By a random step: data of an epoch are taken from who knows it, and no other holder
@@ -313,7 +315,7 @@ class Lane:
 
         One that is live has been offered a segment that was not there before.
         """
-        with self._changed:
+        with self._lock:
             self.account.attached(attached.instance, attached.counts)
             self.transfer = attached.transfer
             if self._state is not LaneState.LIVE:
@@ -325,7 +327,7 @@ class Lane:
 
     def tend(self) -> bool:
         """Send what is queued; return whether the viewer's counts are awaited."""
-        with self._changed:
+        with self._lock:
             self.drain()
             return self._state is LaneState.LIVE and self.account.unsettled > 0
 
@@ -344,7 +346,7 @@ class Lane:
         counts = report.streams.get(self.stream)
         if counts is None:
             return
-        with self._changed:
+        with Whole(), self._lock:
             self.account.reported(counts)
             self._packer.confirm(counts)
             self.drain()
@@ -356,10 +358,10 @@ class Lane:
 
         Returns early when the viewer's process is known to be gone.
         """
-        with self._changed:
+        with self._lock:
             sequence = self.account.expected
         while (left := deadline - time.monotonic()) > 0:
-            with self._changed:
+            with self._lock:
                 # What waited may have been dropped meanwhile: its numbers are others' then.
                 sequence = min(sequence, self.account.expected)
                 if self._state is LaneState.LIVE and self.account.published >= sequence:
@@ -379,7 +381,7 @@ class Lane:
                 continue
             except TransportError as error:
                 logger.debug("flushing %s: %s", self._courier.address, error)
-                with self._changed:
+                with self._lock:
                     self._changed.wait(min(left, _FLUSH_PAUSE))
 
     def close(self, *, drop: bool) -> None:
@@ -390,7 +392,7 @@ class Lane:
         """
         self._packer.close()
         self._courier.close(goodbye=self.live, drop=drop)
-        with self._changed:
+        with self._lock:
             self._publisher = None
             self._state = LaneState.ABSENT
             self._give_up("the stream was closed")

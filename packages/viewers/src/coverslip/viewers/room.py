@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from coverslip.payload import Arena, Region
 from coverslip.viewers.lane import Lane
 from coverslip.viewers.loads import Loads
+from coverslip.viewers.whole import interrupted
 from coverslip.viewers.words import format_binary_size
 
 __all__ = ["LIMIT", "Room", "default_budget", "too_large"]
@@ -228,7 +229,7 @@ class Room:
 
     def _wait(self, nbytes: int, deadline: float) -> Region | None:
         began = now = time.monotonic()
-        while self._wanted() and not self._closed.is_set():
+        while self._wanted() and not self._closed.is_set() and not interrupted():
             if self._full_since is None:
                 self._full_since = now
             until = min(deadline, self._full_since + self._limit)

@@ -33,24 +33,22 @@ from coverslip.payload import (
     wire_dtype,
 )
 from coverslip.transport import Delivery, Identity, identify
+from coverslip.viewers.drops import AMID, BEHIND, CLOSED, INTERRUPTED, KEPT, LAGS
 from coverslip.viewers.errors import StreamClosed
 from coverslip.viewers.holdings import Holdings
 from coverslip.viewers.lane import Lane
 from coverslip.viewers.parcel import Draft, Image, seal
 from coverslip.viewers.room import LIMIT, Room, default_budget, too_large
+from coverslip.viewers.seconds import as_seconds
 from coverslip.viewers.shortage import Shortage
 from coverslip.viewers.statistics import Rate, Statistics
 from coverslip.viewers.target import Target
 from coverslip.viewers.turn import turn
+from coverslip.viewers.whole import Whole, interrupted
 
 __all__ = ["LIMIT", "Image", "Statistics", "Stream", "default_budget"]
 
 logger = logging.getLogger(__name__)
-
-_CLOSED = "the stream was closed"
-_BEHIND = "the viewer does not keep up with the stream's other viewers"
-_KEPT = "arrays from allocate() that were not shown hold more than half of the stream's memory"
-_AMID = "it was sent by a signal handler or a finalizer, in the middle of another call"
 
 
 class Stream:
@@ -157,7 +155,8 @@ class Stream:
         ----------
         images : iterable of Image
             Planes of one source. A plane whose pixels lie in memory from
-            `allocate` is sent as it lies there; the array is read-only from then on.
+            `allocate` is sent as it lies there; the array is read-only from then on. Ctrl-C ends a
+            batch after the plane that it comes in, which is sent and counted like those before it.
         source : Source, or one for each viewer
             The step, name, modes and display they share; each viewer's own where several are
             given, in the order of the targets.
@@ -172,7 +171,7 @@ class Stream:
             Not as many sources as viewers. Nothing is raised for what the viewers do.
         """
         self._check()
-        with turn() as first:
+        with turn() as first, Whole():
             if first:
                 self._send(images, source)
             else:
@@ -198,6 +197,8 @@ class Stream:
                     region = self._copy_in(image.pixels, deadline, draft)
                 if region is not None:
                     draft.add(region, image)
+                if interrupted():
+                    break
         finally:
             self._post(draft)
         with self._lock:
@@ -215,7 +216,7 @@ class Stream:
                 if not lane.wants or self._closed.is_set():
                     lane.drop(planes, self._absence(lane))
                 elif lane in behind:
-                    lane.drop(planes, _BEHIND)
+                    lane.drop(planes, BEHIND)
                 else:
                     lanes.append(lane)
             if not lanes:
@@ -237,7 +238,7 @@ class Stream:
         try:
             np.copyto(region.array(pixels.shape, kind), pixels)
         except ArenaClosed:
-            self._drop(_CLOSED)
+            self._drop(CLOSED)
             return None
         except BaseException:
             # Mostly the user's Ctrl-C: what it interrupts must not keep its room for good.
@@ -260,13 +261,16 @@ class Stream:
         except ArenaClosed:
             region = None
         if region is None:
-            # What `allocate` gave and nobody has shown yet is no viewer's to make room of.
-            kept = self._arena.bytes_reserved > self._budget // 2
-            self._drop(_KEPT if kept else "the viewer does not keep up")
+            self._drop(self._why_no_room())
         return region
 
+    def _why_no_room(self) -> str:
+        # What `allocate` gave and nobody has shown yet is no viewer's to make room of.
+        kept = self._arena.bytes_reserved > self._budget // 2
+        return INTERRUPTED if interrupted() else KEPT if kept else LAGS
+
     def _absence(self, lane: Lane) -> str:
-        return _CLOSED if self._closed.is_set() else lane.absence
+        return CLOSED if self._closed.is_set() else lane.absence
 
     def _drop(self, reason: str) -> None:
         with self._lock:
@@ -275,7 +279,7 @@ class Stream:
 
     def refuse(self, planes: int, reason: str) -> None:
         """Count planes that cannot be sent, as failed at every viewer."""
-        with turn() as first:
+        with turn() as first, Whole():
             if first:
                 self._fail(planes, reason)
             else:
@@ -306,7 +310,7 @@ class Stream:
         self._check()
         kind = np.dtype(wire_dtype(np.dtype(dtype)))
         array = None
-        with turn() as first, suppress(PlaneTooLarge, ArenaFull, ArenaClosed):
+        with turn() as first, Whole(), suppress(PlaneTooLarge, ArenaFull, ArenaClosed):
             if first:
                 array = self._room.allocate(shape, kind, time.monotonic() + self._limit)
         return np.empty(shape, kind) if array is None else array
@@ -323,28 +327,20 @@ class Stream:
             ``sent`` only; `Delivery.pending` says how many.
         """
         self._check()
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + as_seconds("timeout", timeout)
         with turn() as first:
             for lane in self._lanes if first else ():
                 lane.flush(deadline)
-        delivery = self.delivery()
-        if delivery.pending:
-            logger.warning(
-                "%d of %d planes are still under way after %g s: flush(timeout=…) waits longer",
-                delivery.pending,
-                delivery.sent,
-                timeout,
-            )
-        return delivery
+        return self.delivery()
 
     def delivery(self) -> Delivery:
         """Return the counts as known now, summed over the viewers."""
         self._come_through_fork()
-        with turn() as first, self._lock if first else nullcontext():
+        with turn() as first, Whole(), self._lock if first else nullcontext():
             while first and self._amid:
                 planes = self._amid.popleft()
                 for lane in self._lanes:
-                    lane.drop(planes, _AMID)
+                    lane.drop(planes, AMID)
             parts = [lane.account.delivery() for lane in self._lanes]
         return Delivery(
             sent=sum(part.sent for part in parts),
@@ -356,7 +352,7 @@ class Stream:
     def statistics(self) -> Statistics:
         """Return what is known without asking anyone."""
         delivery = self.delivery()
-        with turn() as first, self._lock if first else nullcontext():
+        with turn() as first, Whole(), self._lock if first else nullcontext():
             if first:
                 self._arena.collect()
             in_flight = self._arena.bytes_in_flight + sum(
@@ -381,7 +377,7 @@ class Stream:
         """
         if self._pid != os.getpid():
             return Delivery(0, 0, 0, 0)
-        self._holdings.let_go(linger, drop=True)
+        self._holdings.let_go(as_seconds("linger", linger), drop=True)
         return self.delivery()
 
 

@@ -8,30 +8,50 @@ theirs which waited for one would wait for ever.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-__all__ = ["turn"]
+from coverslip.viewers.errors import Reentered
+
+__all__ = ["turn", "with_turn"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class _Turns(threading.local):
-    taken = False
+    def __init__(self) -> None:
+        # Taken and given back in one step each: what a handler raises finds no step in between, as
+        # it would in a context manager written in Python.
+        self.lock = threading.Lock()
 
 
 _turns = _Turns()
 
 
-@contextmanager
-def turn() -> Iterator[bool]:
+def turn() -> AbstractContextManager[bool]:
     """Take the thread's turn; False if it is taken, and no lock may be waited for.
 
     One for all streams of a thread, since streams to one viewer share its socket.
     """
-    if _turns.taken:
-        yield False
-        return
-    _turns.taken = True
-    try:
-        yield True
-    finally:
-        _turns.taken = False
+    lock = _turns.lock
+    return nullcontext(False) if lock.locked() else lock
+
+
+def with_turn(call: Callable[P, R]) -> Callable[P, R]:
+    """Have a call take its thread's turn, and raise `Reentered` where that is taken."""
+
+    @wraps(call)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        with turn() as first:
+            if not first:
+                raise Reentered(
+                    f"{call.__name__}() was called by a signal handler or a finalizer in the "
+                    "middle of another call of its thread, whose locks it would wait for: have the "
+                    "handler set a flag, and call when that one has returned"
+                )
+            return call(*args, **kwargs)
+
+    return guarded
