@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from coverslip.transport import list_connections
@@ -19,7 +22,8 @@ from coverslip.viewers import (
     connect,
     scope,
 )
-from coverslip.viewers.errors import ConfigError
+from coverslip.viewers.errors import ConfigError, Reentered
+from coverslip.viewers.stream import Image
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,12 @@ from coverslip.viewers.errors import ConfigError
         ((), {"connection": "nothing.line"}, ValueError, "no file of that name"),
         (("napary",), {}, UnknownViewer, "napary"),
         (("fiji", "napary"), {}, UnknownViewer, "napary"),
+        ((["napari", "fiji"],), {}, ConfigError, "several are connect"),
+        ((), {"connection": 5}, ValueError, "5 is neither a coverslip:// line"),
+        (("napari",), {"budget": "1"}, ConfigError, "budget='1' is less than 64 MiB"),
+        (("napari",), {"keep": 0}, ValueError, "keep=0: give"),
+        (("napari",), {"modes": {"well": "x"}}, ConfigError, "modes: well='x'; there are"),
+        (("napari",), {"max_layers": 0}, ConfigError, "max_layers=0: how many layers"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_started(
@@ -45,6 +55,20 @@ def test_what_cannot_be_is_refused_and_nothing_started(
     with pytest.raises(error, match=words):
         connect(*kinds, **options)
     assert list_connections() == []
+
+
+def test_in_the_middle_of_another_call_it_raises_and_starts_nothing(runtime_folder: Path) -> None:
+    # As a signal handler's or a finalizer's, which would wait for locks of its own thread.
+    def images() -> Iterator[Image]:
+        with pytest.raises(Reentered, match=r"connect\(\) was called by a signal handler"):
+            connect("napari")
+        yield Image({}, np.ones((4, 4), np.uint8))
+
+    with connect("napari", start=False) as view:
+        view.stream.send(images(), view.source())
+        assert view.statistics().sent == 1
+    assert list_connections() == []
+    assert next(iter(inspect.signature(connect).parameters)) == "kind"
 
 
 def test_each_viewer_has_its_own_configuration_and_arguments_win(runtime_folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,8 +15,18 @@ import numpy as np
 import pytest
 
 from coverslip.payload import Batch, Display, Slot, Source, UnsupportedArray, decode
-from coverslip.viewers import ConfigError, NapariStreamingConfig, StreamingConfig, View, ViewerGone
+from coverslip.viewers import (
+    ConfigError,
+    NapariStreamingConfig,
+    StreamingConfig,
+    View,
+    ViewerGone,
+    connect,
+)
+from coverslip.viewers.backends import ViewerBackend
 from coverslip.viewers.config import DisplayConfig
+from coverslip.viewers.remote import RemoteVisualizer
+from coverslip.viewers.settle import settle
 from coverslip.viewers.stream import Image
 from tests.viewers.headless import HeadlessServer, HeadlessVisualizer, driving
 
@@ -67,6 +79,11 @@ class HeadlessConfig(StreamingConfig, DisplayConfig):
     section: ClassVar[str] = "headless"
     headless_port: int | None = None
     plate_mode: str = "slice"
+
+
+class HeadlessBackend(ViewerBackend):
+    kind = "headless"
+    config = StreamingConfig
 
 
 @pytest.fixture
@@ -199,6 +216,39 @@ def test_a_question_waits_for_a_frozen_viewer_as_long_as_it_is_told(
                 view.screenshot(timeout=0.2)
 
 
+def test_clearing_waits_for_a_frozen_viewer_as_long_as_it_is_told(
+    runtime_folder: Path, free_port: Callable[[], int]
+) -> None:
+    with HeadlessServer(port=free_port()) as server:
+        # Bound and answering, and nobody draws: a window that hangs.
+        server.bind()
+        server.start()
+        view = View(RemoteVisualizer(server.connection.endpoint))
+        view.show(PIXELS)
+        with pytest.raises(ViewerGone, match=r"within 0\.2 s"):
+            view.clear(timeout=0.2)
+        with pytest.raises(TypeError, match="timeout='1': give seconds"):
+            view.layers(timeout="1")  # type: ignore[arg-type]
+        view.close(0)
+
+
+def test_who_settles_says_nothing_of_each_look_and_a_flush_does(
+    runtime_folder: Path, free_port: Callable[[], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "coverslip")
+    with driving(HeadlessServer(port=free_port(), slow=0.05)) as server:
+        view = View(RemoteVisualizer(server.connection.endpoint))
+        for number in range(20):
+            view.show(PIXELS, n=number)
+        assert settle(view, lambda _: None) == (20, 20, 0, 0)
+        assert caplog.messages == []
+        for number in range(20):
+            view.show(PIXELS, n=number)
+        view.flush(0.01)
+        assert "planes are still under way after 0.01 s: flush(timeout=" in caplog.text
+        view.close(0)
+
+
 class TestNone:
     def test_nothing_is_sent_and_questions_say_why(self) -> None:
         with View([]) as view:
@@ -278,14 +328,54 @@ class TestRefusals:
         [
             ({"scale": 0.325}, "the distance on each axis"),
             ({"scale": {"y": -1}}, "above 0"),
+            ({"scale": {"y": "half"}}, "scale of 'y': 'half' is no number"),
             ({"contrast_limits": 5}, "two numbers, the lower first"),
+            ({"contrast_limits": ("low", 5)}, "contrast_limits: 'low' is no number"),
             ({"opacity": 3}, "from 0 to 1"),
+            ({"opacity": "half"}, "opacity: 'half' is no number"),
         ],
         ids=str,
     )
     def test_a_display_setting(self, view: View, words: dict[str, Any], said: str) -> None:
         with pytest.raises(UnsupportedArray, match=said):
             view.show(np.zeros((4, 4), np.uint8), **words)
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ({"axes": 5}, "axes=5: give a name for each axis"),
+            ({"axes": (5, "x")}, "a component's name is text"),
+            ({"axes": (["y"], "x")}, "a component's name is text"),
+            ({"origin": 5}, "origin=5: give text or a path"),
+            ({"step_index": 2**40}, "does not fit 32 bits: count the steps from 0"),
+            ({"z_index": 2**70}, "is beyond 64 bits: give it as text"),
+            ({"z_index": float("nan")}, "has no place on an axis: omit it"),
+        ],
+        ids=str,
+    )
+    def test_what_is_no_such_thing(self, view: View, words: dict[str, Any], said: str) -> None:
+        with pytest.raises(UnsupportedArray, match=said):
+            view.show(PIXELS, **words)
+        assert view.statistics().sent == 0
+
+    @pytest.mark.parametrize(
+        ("call", "argument"),
+        [
+            (View.flush, "timeout"),
+            (View.close, "linger"),
+            (View.stop, "timeout"),
+            (lambda view, given: asyncio.run(view.flush_async(given)), "timeout"),
+            (lambda view, given: connect("headless", timeout=given), "timeout"),
+            (lambda view, given: HeadlessBackend().flush(given), "timeout"),
+        ],
+        ids=["flush", "close", "stop", "flush_async", "connect", "backend"],
+    )
+    @pytest.mark.parametrize("given", ["1", None, [1]], ids=str)
+    def test_a_time_that_is_none(
+        self, view: View, call: Callable[..., object], argument: str, given: Any
+    ) -> None:
+        with pytest.raises(TypeError, match=rf"{argument}=.*: give seconds, a number such as 10"):
+            call(view, given)
 
     def test_one_value_for_an_axis_of_several(self, view: View) -> None:
         volume: Any = np.zeros((2, 4, 4), np.uint8)

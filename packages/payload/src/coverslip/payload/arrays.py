@@ -120,11 +120,11 @@ def as_value(name: str, value: object) -> Value:
         )
     if isinstance(value, int):
         if not -(2**63) <= value < 2**63:
-            raise UnsupportedArray(f"component {name}={value} does not fit 64 bits")
+            raise UnsupportedArray(f"component {name}={value} is beyond 64 bits: give it as text")
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise UnsupportedArray(f"component {name}={value} has no place on an axis")
+            raise UnsupportedArray(f"component {name}={value} has no place on an axis: omit it")
         return float(value)
     raise UnsupportedArray(
         f"component {name} is a {type(value).__name__}: give text, an integer or a float"
@@ -190,19 +190,25 @@ def as_source(
 
 def _index(step_index: SupportsIndex) -> int:
     try:
-        return operator.index(step_index)
+        index = operator.index(step_index)
     except TypeError:
         raise UnsupportedArray(
             f"step_index is a {type(step_index).__name__}: give a whole number, such as 2; the "
             "step's name is step_name"
         ) from None
+    if not -(2**31) <= index < 2**31:
+        raise UnsupportedArray(f"step_index={index} does not fit 32 bits: count the steps from 0")
+    return index
 
 
 def as_origin(origin: str | os.PathLike[str]) -> str:
     """Return where a plane came from as text that travels, whatever bytes a file's name has.
 
-    For people to read: what is no Unicode is escaped, and of a long text the end is kept.
+    For people to read: what is no Unicode is escaped, and of a long text the end is kept. Raises
+    UnsupportedArray for what is neither text nor a path.
     """
+    if not isinstance(origin, str | bytes | os.PathLike):
+        raise UnsupportedArray(f"origin={origin!r}: give text or a path, such as the file's")
     text = os.fsdecode(origin)
     if not text.isascii():
         text = text.encode(errors="backslashreplace").decode()
@@ -373,7 +379,9 @@ def _axis_values(
 def _component(name: object) -> str:
     """Return a component's name as plain text."""
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME:
-        raise UnsupportedArray(f"a component's name is text of 1 to {_MAX_NAME} characters")
+        raise UnsupportedArray(
+            f"a component's name is text of 1 to {_MAX_NAME} characters, not {str(name)[:64]!r}"
+        )
     if name in _PICTURE:
         raise UnsupportedArray(f"{name!r} is the picture's own axis and cannot be a component")
     return _unicode("a component's name", name)

@@ -27,7 +27,7 @@ from coverslip.payload import (
 from coverslip.viewers.rois import read_records
 from coverslip.viewers.stream import Image
 
-__all__ = ["Rois", "labels", "points", "rois", "shapes", "tracks"]
+__all__ = ["Rois", "along_axes", "labels", "points", "rois", "shapes", "tracks"]
 
 Rois: TypeAlias = "str | os.PathLike[str] | bytes | Any | Iterable[bytes | Any]"
 """A ``.roi`` or ``.zip`` file, a ``.roi`` file's bytes, `roifile.ImagejRoi` objects."""
@@ -43,7 +43,7 @@ def labels(
     coverslip.payload.UnsupportedArray
         It is no image of whole numbers.
     """
-    along = {axis: components[axis] for axis in axes or () if axis in components}
+    along = along_axes(axes, components)
     shared = {name: value for name, value in components.items() if name not in along}
     planes = as_planes(mask, axes=axes, components=shared, coordinates=along)
     kind = planes[0][1].dtype.kind
@@ -56,6 +56,17 @@ def labels(
         Image(place, pixels.view(np.uint8) if kind == "b" else pixels, kind="labels")
         for place, pixels in planes
     ]
+
+
+def along_axes(axes: object, components: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the components that give an array's values along one of its axes.
+
+    `axes` is whatever a caller gives for them: `as_planes` says what is wrong with it.
+    """
+    names = axes if isinstance(axes, Sequence) else ()
+    return {
+        name: components[name] for name in names if isinstance(name, str) and name in components
+    }
 
 
 def points(coordinates: ArrayLike, axes: Sequence[str], components: Mapping[str, Any]) -> Image:
@@ -93,13 +104,14 @@ def _along(axes: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
     """Return the axes other than y and x, and which columns come first, y and x the last."""
     given: object = axes  # whatever it is said to be
     named = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else ()
+    named = named if all(isinstance(name, str) for name in named) else ()
     if len(set(named)) != len(named) or not {"y", "x"} <= set(named):
         raise UnsupportedArray(
             f'axes={axes!r}: name each column once, "y" and "x" among them, as in '
             f'("z_index", "y", "x")'
         )
-    along = tuple(axis for axis in axes if axis not in ("y", "x"))
-    return along, [axes.index(name) for name in (*along, "y", "x")]
+    along = tuple(axis for axis in named if axis not in ("y", "x"))
+    return along, [named.index(name) for name in (*along, "y", "x")]
 
 
 def _ordered(outline: ArrayLike, order: list[int]) -> ArrayLike:

@@ -5,6 +5,7 @@ A question goes to all of them, one after another, unless ``viewer="fiji"`` name
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from coverslip.viewers.stream import Stream
 from coverslip.viewers.visualizer import StreamVisualizer
 
 __all__ = ["Asking"]
+
+logger = logging.getLogger(__name__)
 
 
 class Asking:
@@ -115,10 +118,17 @@ class Asking:
             Path(path).write_bytes(png)
         return png
 
-    def clear(self, *, viewer: str | None = None) -> None:
+    def clear(self, *, viewer: str | None = None, timeout: float = ANSWER_TIMEOUT) -> None:
         """Take away every layer that came through coverslip, from all viewers or from one.
 
-        What this view has sent before goes away, too: it is waited for, half a minute at most.
+        What this view has sent before goes away, too: it is waited for.
+
+        Parameters
+        ----------
+        viewer : str, optional
+            The kind of the one to clear, of several.
+        timeout : float, default 30.0
+            Seconds for what is under way to arrive at most, and then for each viewer to answer.
 
         Raises
         ------
@@ -130,9 +140,11 @@ class Asking:
         chosen = self._chosen(viewer)
         # A question overtakes the planes that are under way: they would be shown once it is over.
         if self._stream.delivery().pending:
-            self._stream.flush(ANSWER_TIMEOUT)
+            left = self._stream.flush(timeout).pending
+            if left:
+                logger.warning("%d planes under way will be shown after the clear", left)
         for visualizer in chosen:
-            ask(visualizer, Clear(), Done)
+            ask(visualizer, Clear(), Done, timeout)
 
     def run_macro(self, text: str, argument: str = "", timeout: float = ANSWER_TIMEOUT) -> str:
         """Run a macro in the viewer's ImageJ, and return what it returns.

@@ -13,10 +13,13 @@ from coverslip.transport import Endpoint
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.lazy import config_for, config_in_force
 from coverslip.viewers.config.scope import configs_in
-from coverslip.viewers.config.streaming import Keep, streaming_config
+from coverslip.viewers.config.streaming import Keep, stream_budget, streaming_config
 from coverslip.viewers.errors import ConfigError
 from coverslip.viewers.kinds import visualizer_class
+from coverslip.viewers.look import Look
 from coverslip.viewers.remote import RemoteVisualizer, read_line
+from coverslip.viewers.seconds import as_seconds
+from coverslip.viewers.turn import with_turn
 from coverslip.viewers.view import View
 from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
@@ -25,6 +28,7 @@ __all__ = ["connect"]
 logger = logging.getLogger(__name__)
 
 
+@with_turn
 def connect(
     kind: str | None = None,
     *others: str,
@@ -100,9 +104,13 @@ def connect(
         A viewer was not started; the message says why and what to do. Others may have been.
     ConfigError
         The configuration is none, one port was given for several viewers, or something that
-        the `connection` has decided.
+        the `connection` has decided. Nothing was started.
     ViewerGone
         Nobody answers at the `connection`.
+    TypeError
+        The `timeout` is no number.
+    Reentered
+        A signal handler or a finalizer has called it in the middle of another call.
 
     Examples
     --------
@@ -113,6 +121,7 @@ def connect(
     >>> view.flush(timeout=60)
     Delivery(sent=1, shown=1, dropped=0, failed=0)
     """
+    timeout = as_seconds("timeout", timeout)
     if connection is not None:
         decided: dict[str, object] = {"kind": kind, "others": others or None, "port": port}
         decided |= {"host": host, "persistent": persistent, "title": title, "memory": memory}
@@ -131,23 +140,17 @@ def connect(
             budget=budget,
             config=config,
         )
-    kinds = (kind or "napari", *others)
-    if len(set(kinds)) < len(kinds):
-        raise ConfigError(
-            f"connect{kinds}: each kind once; two of a kind are two views, each on a port of its "
-            f'own: connect("{kinds[0]}", port=5600) and connect("{kinds[0]}", port=5610)'
-        )
-    if others and port is not None:
-        raise ConfigError(
-            f"connect{kinds}: each port by a configuration, as in "
-            "config=[NapariStreamingConfig(napari_port=5555), FijiStreamingConfig(fiji_port=5556)]"
-        )
+    kinds = _kinds(kind, others, port)
     if config is not None and not configs_in(config):
         raise ConfigError(f"connect(config={config!r}): it is no configuration and holds none")
+    most: object = max_layers  # whatever it is said to be
+    if most is not None and (not isinstance(most, int) or most < 1):
+        raise ConfigError(f"max_layers={max_layers!r}: how many layers at most, from 1 on")
     visualizers = []
     configs = []
     for one in kinds:
         own = _config(one, config)
+        _check(own, modes, keep, budget)
         if not getattr(own, "enabled", True):
             logger.info("nothing is sent to %s: its configuration says enabled=False", one)
             continue
@@ -196,6 +199,7 @@ def _reach(
 ) -> View:
     endpoint = connection if isinstance(connection, Endpoint) else read_line(connection)
     own = _config(endpoint.kind, config)
+    _check(own, modes, keep, budget)
     if not getattr(own, "enabled", True):
         logger.info("nothing is sent to %s: its configuration says enabled=False", endpoint.kind)
         return View(())
@@ -210,6 +214,38 @@ def _config(kind: str, given: object) -> Config | None:
     if given is not None:
         return config_for(kind, given)
     return config_in_force(streaming_config(kind))
+
+
+def _kinds(kind: str | None, others: tuple[str, ...], port: int | None) -> tuple[str, ...]:
+    """Return the kinds of viewers that are asked for; raises ConfigError where they cannot be."""
+    kinds = (kind or "napari", *others)
+    for one in kinds:
+        if not isinstance(one, str):
+            raise ConfigError(
+                f'connect({one!r}): a viewer\'s kind is text; several are connect("napari", "fiji")'
+            )
+    if len(set(kinds)) < len(kinds):
+        raise ConfigError(
+            f"connect{kinds}: each kind once; two of a kind are two views, each on a port of its "
+            f'own: connect("{kinds[0]}", port=5600) and connect("{kinds[0]}", port=5610)'
+        )
+    if others and port is not None:
+        raise ConfigError(
+            f"connect{kinds}: each port by a configuration, as in "
+            "config=[NapariStreamingConfig(napari_port=5555), FijiStreamingConfig(fiji_port=5556)]"
+        )
+    return kinds
+
+
+def _check(
+    config: Config | None,
+    modes: Mapping[str, Mode | str] | None,
+    keep: Keep | None,
+    budget: str | int | None,
+) -> None:
+    """Raise for what `View` would not take, before a viewer is started for it."""
+    Look.of(config, modes or {}, keep)
+    stream_budget(budget, [config])
 
 
 def _first(argument: Any, config: Config | None, field: str) -> Any:

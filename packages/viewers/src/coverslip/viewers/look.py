@@ -183,11 +183,14 @@ def _words(
             raise ValueError(
                 f"contrast_limits={contrast_limits!r}: give two numbers, the lower first"
             ) from None
-        words["contrast_limits"] = (float(low), float(high))
+        words["contrast_limits"] = (
+            _number("contrast_limits", low),
+            _number("contrast_limits", high),
+        )
     if opacity is not None:
-        if not 0 <= float(opacity) <= 1:
+        words["opacity"] = _number("opacity", opacity)
+        if not 0 <= words["opacity"] <= 1:
             raise ValueError(f"opacity={opacity!r}: from 0 to 1")
-        words["opacity"] = float(opacity)
     if blending is not None:
         words["blending"] = str(blending)
     if scale is not None:
@@ -196,7 +199,7 @@ def _words(
                 f"scale={scale!r}: give the distance on each axis, as in "
                 '{"y": 0.325, "x": 0.325, "z_index": 2.0}'
             )
-        steps = {str(axis): float(step) for axis, step in scale.items()}
+        steps = {str(axis): _number(f"scale of {axis!r}", step) for axis, step in scale.items()}
         if bad := [axis for axis, step in steps.items() if not 0 < step < math.inf]:
             raise ValueError(f"scale of {bad[0]!r} is {steps[bad[0]]}: a distance is above 0")
         words["scale"] = with_short_names(steps)
@@ -205,6 +208,13 @@ def _words(
     if roi_manager is not None:
         words["roi_manager"] = bool(roi_manager)
     return words
+
+
+def _number(setting: str, given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise ValueError(f"{setting}: {given!r} is no number") from None
 
 
 class Spelling:

@@ -18,6 +18,7 @@ import numpy as np
 from coverslip.transport import Delivery, Picture, Screenshot
 from coverslip.viewers.errors import ViewerGone, ViewerRefused
 from coverslip.viewers.questions import ask
+from coverslip.viewers.seconds import as_seconds
 from coverslip.viewers.stream import Stream
 from coverslip.viewers.visualizer import StreamVisualizer
 
@@ -78,7 +79,7 @@ class Card:
         Delivery
             As `flush`.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + as_seconds("timeout", timeout)
         while (delivery := self._stream.delivery()).pending and time.monotonic() < deadline:
             # The counts come by a thread of the stream's, which knows no event loop: looked at.
             await asyncio.sleep(_LOOK_AGAIN)

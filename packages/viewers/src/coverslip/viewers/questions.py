@@ -9,6 +9,7 @@ import numpy as np
 
 from coverslip.transport import Reply, Request, RequestRefused, TransportError, request
 from coverslip.viewers.errors import ViewerGone, ViewerRefused
+from coverslip.viewers.seconds import as_seconds
 from coverslip.viewers.visualizer import StreamVisualizer
 
 __all__ = ["ANSWER_TIMEOUT", "ask", "side_by_side"]
@@ -37,10 +38,13 @@ def ask(
         It answers that it will not do it, or does not know what is asked.
     ViewerGone
         It does not answer.
+    TypeError
+        The `timeout` is no number.
     """
     name = f"the {visualizer.kind} viewer on port {visualizer.port}"
     try:
-        return request(visualizer.endpoint, question, answer, timeout=timeout)
+        seconds = as_seconds("timeout", timeout)
+        return request(visualizer.endpoint, question, answer, timeout=seconds)
     except RequestRefused as refused:
         if may_refuse:
             raise

@@ -54,6 +54,8 @@ def read_line(text: str | os.PathLike[str]) -> Endpoint:
     coverslip.transport.AddressError
         It is no such line, the file cannot be read, or others may read it. Never shows a key.
     """
+    if not isinstance(text, str | os.PathLike):
+        raise AddressError(f"{text!r} is neither a {SCHEME}:// line nor a file's path")
     return Endpoint.from_url(_content(os.fspath(text)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ from coverslip.transport import Delivery
 from coverslip.viewers.view import View
 
 __all__ = ["settle"]
+
+logger = logging.getLogger(__name__)
 
 LOOK = 0.25
 STANDSTILL = 30.0
@@ -30,12 +33,20 @@ def settle(
         Whether to wait no longer, asked at every look.
     """
     moved = time.monotonic()
-    last = view.flush(LOOK)
+    # The stream's: the view's would say of each look that it was too short.
+    last = view.stream.flush(LOOK)
     while not last.complete and not given_up() and time.monotonic() - moved < STANDSTILL:
         progress(last)
-        now = view.flush(LOOK)
+        now = view.stream.flush(LOOK)
         if now != last:
             moved = time.monotonic()
         last = now
     progress(last)
+    if time.monotonic() - moved >= STANDSTILL and not last.complete:
+        logger.warning(
+            "%d of %d planes are still under way, and none has moved for %g s",
+            last.pending,
+            last.sent,
+            STANDSTILL,
+        )
     return last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,18 +20,20 @@ from coverslip.payload import (
     to_host,
 )
 from coverslip.transport import Delivery
+from coverslip.viewers.annotate import along_axes
 from coverslip.viewers.annotating import Annotating
 from coverslip.viewers.asking import Asking
-from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.lazy import config_for
-from coverslip.viewers.config.streaming import Keep
+from coverslip.viewers.config.streaming import Keep, stream_budget
 from coverslip.viewers.look import Look, Spelling, as_words
-from coverslip.viewers.memory.budget import parse_size, size_setting
 from coverslip.viewers.notebook import Card
+from coverslip.viewers.seconds import as_seconds
 from coverslip.viewers.stream import Image, Statistics, Stream
 from coverslip.viewers.visualizer import StreamVisualizer
 
 __all__ = ["View"]
+
+logger = logging.getLogger(__name__)
 
 
 class View(Card, Asking, Annotating):
@@ -86,7 +89,7 @@ class View(Card, Asking, Annotating):
             config_for(one.kind, one.visualizer_config if config is None else config)
             for one in self.visualizers
         ]
-        self._budget = _in_bytes(budget, configs)
+        self._budget = stream_budget(budget, configs)
         if stream is None:
             stream = Stream(self.visualizers, budget=self._budget)
         self._stream = stream
@@ -173,7 +176,9 @@ class View(Card, Asking, Annotating):
         if is_on_device(array) and axes is None:
             # One plane: its library copies it from there straight into its slot.
             array = to_host(array, self._stream.allocate)
-        along = {axis: components.pop(axis) for axis in axes or () if axis in components}
+        along = along_axes(axes, components)
+        for axis in along:
+            del components[axis]
         self._spelling.check(components)
         source = self.source(
             name,
@@ -304,7 +309,13 @@ class View(Card, Asking, Annotating):
             ``(sent, shown, dropped, failed)``, summed over the viewers. They add up, unless the
             time was not enough; then `Delivery.pending` says how many remain.
         """
-        return self._stream.flush(timeout)
+        delivery = self._stream.flush(timeout)
+        if delivery.pending:
+            logger.warning(
+                "%d of %d planes are still under way after %g s: flush(timeout=…) waits longer",
+                *(delivery.pending, delivery.sent, timeout),
+            )
+        return delivery
 
     def statistics(self) -> Statistics:
         """Return the counts, bytes in flight and rate, without waiting.
@@ -349,6 +360,7 @@ class View(Card, Asking, Annotating):
         coverslip.transport.StopError
             A viewer is still there.
         """
+        timeout = as_seconds("timeout", timeout)
         self.close(linger=0.0)
         with ExitStack() as stack:
             for visualizer in reversed(self.visualizers):
@@ -377,14 +389,6 @@ class View(Card, Asking, Annotating):
             f"{', '.join(counts.state)}; sent {counts.sent}, shown {counts.shown}, "
             f"dropped {counts.dropped}, failed {counts.failed}>"
         )
-
-
-def _in_bytes(budget: str | int | None, configs: Iterable[Config | None]) -> int | None:
-    """Return what a stream's planes may take; None where neither it nor a configuration says."""
-    if budget is not None:
-        return size_setting("budget", budget)
-    said = (getattr(config, "budget", None) for config in configs)
-    return max((parse_size(one) for one in said if one is not None), default=None)
 
 
 def _rejoin(

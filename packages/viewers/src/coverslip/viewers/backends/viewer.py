@@ -27,6 +27,7 @@ from coverslip.viewers.errors import ConfigError, ViewerError
 from coverslip.viewers.given import given_view
 from coverslip.viewers.living import Living
 from coverslip.viewers.look import WORDS, Look, as_words
+from coverslip.viewers.seconds import as_seconds
 from coverslip.viewers.stream import Image, Statistics
 from coverslip.viewers.view import View
 
@@ -55,9 +56,10 @@ class ViewerBackend(StreamingBackend):
 
     def _renew_locks(self) -> None:
         """Make the locks, also in a forked child, where its parent's threads never release them."""
-        self._lock = threading.Lock()
+        # Reentrant: their own thread's signal handlers may come in the middle, and must not wait.
+        self._lock = threading.RLock()
         """Guards the two tables; never held for long."""
-        self._turns: dict[_Where, threading.Lock] = {}
+        self._turns: dict[_Where, threading.RLock] = {}
         """For each viewer, what is held while it is connected to, which may take seconds."""
 
     def save_batch(
@@ -198,7 +200,7 @@ class ViewerBackend(StreamingBackend):
             port = config.port if port is None else port
         where = (host or "localhost", port)
         with self._lock:
-            turn = self._turns.setdefault(where, threading.Lock())
+            turn = self._turns.setdefault(where, threading.RLock())
         with turn:
             view = self._views.get(where)
             if view is None:
@@ -218,7 +220,7 @@ class ViewerBackend(StreamingBackend):
 
     def flush(self, timeout: float = 10.0) -> Delivery:
         """Wait until what was sent is shown, dropped or failed; see `View.flush`."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + as_seconds("timeout", timeout)
         found = [view.flush(max(0.0, deadline - time.monotonic())) for view in self._open()]
         return Delivery(*map(sum, zip(*found, strict=True))) if found else Delivery(0, 0, 0, 0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta
@@ -11,13 +11,14 @@ from msgspec import Meta
 from coverslip.viewers.config.base import Config
 from coverslip.viewers.config.display import FijiDisplayConfig, NapariDisplayConfig
 from coverslip.viewers.config.fields import Port
-from coverslip.viewers.memory.budget import parse_size
+from coverslip.viewers.memory.budget import parse_size, size_setting
 
 __all__ = [
     "FijiStreamingConfig",
     "Keep",
     "NapariStreamingConfig",
     "StreamingConfig",
+    "stream_budget",
     "streaming_config",
 ]
 
@@ -80,6 +81,20 @@ class StreamingConfig(Config):
     def host(self) -> str:
         """The machine that the viewer runs on."""
         return str(getattr(self, f"{self.kind}_host", "localhost"))
+
+
+def stream_budget(budget: str | int | None, configs: Iterable[Config | None]) -> int | None:
+    """Return the bytes that planes may take; None where neither `budget` nor a configuration says.
+
+    Raises
+    ------
+    ConfigError
+        The `budget` is no size.
+    """
+    if budget is not None:
+        return size_setting("budget", budget)
+    said = (getattr(config, "budget", None) for config in configs)
+    return max((parse_size(one) for one in said if one is not None), default=None)
 
 
 def streaming_config(kind: str) -> type[StreamingConfig]:
