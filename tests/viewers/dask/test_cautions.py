@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from distributed import Client, LocalCluster, Security
 
-from coverslip.viewers.dask import stream_to
-from coverslip.viewers.dask.cautions import in_the_clear
+from coverslip.transport import Endpoint
+from coverslip.transport.keys import KeyPair
+from coverslip.viewers.dask import current_stream, stream_to
+from coverslip.viewers.dask.cautions import in_the_clear, out_of_reach
 from tests.viewers.dask import tasks
 
 
@@ -29,9 +31,43 @@ def test_keys_that_others_could_listen_to(addresses, exposed):
     assert in_the_clear(addresses) == exposed
 
 
+KEYS = KeyPair.new()
+HERE = Endpoint(
+    kind="headless",
+    host="127.0.0.1",
+    port=5580,
+    server_key=KEYS.public,
+    client_secret=KEYS.secret,
+)
+ELSEWHERE = HERE.reached_at("10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "workers", "said"),
+    [
+        (HERE, ["tcp://127.0.0.1:1", "inproc://10.0.0.1/1/1"], "it is busy or frozen"),
+        (HERE, ["tcp://127.0.0.1:1", "tcp://10.0.0.2:1"], "loopback alone. Start one"),
+        (ELSEWHERE, ["tcp://127.0.0.1:1"], "open both ports"),
+    ],
+)
+def test_loopback_is_blamed_only_where_it_may_be_the_reason(endpoint, workers, said):
+    told = out_of_reach([endpoint], workers)
+    assert said in told
+    assert ("loopback" in said) == ("loopback" in told)
+    assert "for 10 s" in told
+
+
 def test_what_cannot_be_is_refused_before_anything_is_sent(client, view):
     with pytest.raises(ValueError, match="budget=0"):
         stream_to(client, view, budget=0)
+    with pytest.raises(ValueError, match="budget='a lot' is no size: write it as 4GiB"):
+        stream_to(client, view, budget="a lot")
+
+
+@pytest.mark.allow_leak("threads", "files", reason="the cluster's own, which goes on")
+def test_a_budget_is_given_as_a_configuration_has_it(client, view):
+    with stream_to(client, view, budget="256 MiB"):
+        assert set(client.run(lambda: current_stream().stream.budget).values()) == {256 << 20}
 
 
 @pytest.mark.allow_leak("threads", "files", reason="distributed keeps thread pools")

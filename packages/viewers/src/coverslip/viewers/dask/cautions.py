@@ -8,6 +8,7 @@ from typing import Final
 from distributed.comm.addressing import get_address_host, parse_address
 
 from coverslip.transport import Endpoint, is_loopback
+from coverslip.viewers.dask.reach import PATIENCE
 from coverslip.viewers.words import plural
 
 __all__ = ["KeysInTheClear", "OutOfReach", "in_the_clear", "out_of_reach"]
@@ -34,12 +35,19 @@ def in_the_clear(addresses: Iterable[str]) -> str | None:
     """
     for address in addresses:
         scheme, _ = parse_address(address)
-        if scheme in _ENCRYPTED | _NO_NETWORK:
-            continue
-        host = get_address_host(address)
-        if host != "localhost" and not is_loopback(host):
+        if scheme not in _ENCRYPTED and not _stays_here(address):
             return address
     return None
+
+
+def _stays_here(address: str) -> bool:
+    """Tell whether what goes to an address of a cluster's leaves no machine."""
+    scheme, _ = parse_address(address)
+    return scheme in _NO_NETWORK or _is_own(get_address_host(address))
+
+
+def _is_own(host: str) -> bool:
+    return host == "localhost" or is_loopback(host)
 
 
 def out_of_reach(endpoints: Sequence[Endpoint], workers: Sequence[str]) -> str:
@@ -48,12 +56,16 @@ def out_of_reach(endpoints: Sequence[Endpoint], workers: Sequence[str]) -> str:
     tried = ", ".join(dict.fromkeys(one.data_address for one in endpoints))
     told = (
         f"{plural(len(workers), 'worker')} cannot reach the {kind} viewer ({', '.join(workers[:4])}"
-        f"{', …' if len(workers) > 4 else ''}; tried {tried}, and the ports 1000 above): "
+        f"{', …' if len(workers) > 4 else ''}; tried {tried}, and the ports 1000 above, for "
+        f"{PATIENCE:g} s): "
     )
-    if all(is_loopback(one.host) or one.host == "localhost" for one in endpoints):
+    if all(_is_own(one.host) for one in endpoints):
+        if all(map(_stays_here, workers)):
+            return f"{told}it is busy or frozen, as `coverslip list` says; a busy one answers later"
         return (
             f"{told}it listens on its own machine's loopback alone. Start one that others reach "
-            f"with `coverslip launch --viewer {kind} --bind ADDRESS`, and connect to that"
+            f"with `coverslip launch --viewer {kind} --bind ADDRESS`, and connect to that. Workers "
+            "on its own machine reach it once it is less busy"
         )
     return (
         f"{told}open both ports to them, or give stream_to(at=…) the address at which they reach "

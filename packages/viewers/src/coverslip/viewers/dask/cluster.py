@@ -30,6 +30,8 @@ from coverslip.viewers.dask.plugin import StreamPlugin, WorkerStream, look_at
 from coverslip.viewers.dask.progress import Progress, draw, watch
 from coverslip.viewers.dask.reach import endpoints_of
 from coverslip.viewers.errors import ViewerGone
+from coverslip.viewers.memory.budget import size_setting
+from coverslip.viewers.seconds import as_seconds
 from coverslip.viewers.view import View
 from coverslip.viewers.visualizer import START_TIMEOUT, StreamVisualizer
 
@@ -47,7 +49,7 @@ def stream_to(
     view: View,
     *,
     at: str | None = None,
-    budget: int | None = None,
+    budget: str | int | None = None,
     timeout: float = START_TIMEOUT,
 ) -> ClusterStream:
     """Let the tasks of a Dask cluster show planes in the viewers of a view.
@@ -69,9 +71,9 @@ def stream_to(
     at : str, optional
         The host name or address at which workers reach the viewer's machine, where they reach it
         at none that this machine has.
-    budget : int, optional
-        Bytes that planes may take on each worker while they wait for the viewer: an eighth of its
-        memory limit, 1 GiB at most, unless said otherwise.
+    budget : str or int, optional
+        What planes may take on each worker while they wait for the viewer, such as ``"256MiB"`` or
+        a number of bytes: an eighth of its memory limit, 1 GiB at most, unless said otherwise.
     timeout : float, default 60.0
         Seconds until a viewer that is starting must be on screen.
 
@@ -87,9 +89,9 @@ def stream_to(
     coverslip.transport.TransportError
         It did not start.
     TypeError
-        The client is asynchronous, or closed.
+        The client is asynchronous, or closed; the `timeout` is no number.
     ValueError
-        The `budget` is nothing.
+        The `budget` is nothing, or no size.
 
     Warns
     -----
@@ -103,8 +105,11 @@ def stream_to(
         raise TypeError(
             "stream_to needs a client that is open, and not made with asynchronous=True"
         )
+    if isinstance(budget, str):
+        budget = size_setting("budget", budget)
     if budget is not None and budget < 1:
         raise ValueError(f"budget={budget}: how many bytes planes may take on each worker")
+    timeout = as_seconds("timeout", timeout)
     scheduler = str(client.scheduler.address)
     for visualizer in view.visualizers:
         if not visualizer.wait_for_ready(timeout):
@@ -223,7 +228,7 @@ class ClusterStream:
         timeout : float, default 10.0
             Seconds to wait at most; `Delivery.pending` says how many planes remain.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + as_seconds("timeout", timeout)
         pause = threading.Event()
         while (delivery := self.delivery()).pending and time.monotonic() < deadline:
             pause.wait(_LOOK_AGAIN)

@@ -12,10 +12,10 @@ from coverslip.transport import Endpoint, TransportError, is_loopback, outward_a
 from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.visualizer import StreamVisualizer
 
-__all__ = ["answering", "endpoints_of"]
+__all__ = ["PATIENCE", "answering", "endpoints_of"]
 
 _EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})
-_PATIENCE: Final = 10.0
+PATIENCE: Final = 10.0
 """Seconds for an address to answer: a worker's first task waits for this, once.
 
 Of 64 workers that started at once on two cores 23 had no answer in three, and reached it well.
@@ -54,7 +54,7 @@ def endpoints_of(
 
 
 def _listens_everywhere(endpoint: Endpoint) -> bool:
-    return ping(endpoint, _PATIENCE).host in _EVERY_ADDRESS
+    return ping(endpoint, PATIENCE).host in _EVERY_ADDRESS
 
 
 async def answering(endpoints: tuple[Endpoint, ...]) -> Endpoint | None:
@@ -68,7 +68,7 @@ async def answering(endpoints: tuple[Endpoint, ...]) -> Endpoint | None:
 
 def _answers(endpoint: Endpoint) -> bool:
     try:
-        ping(endpoint, _PATIENCE)
+        ping(endpoint, PATIENCE)
     except TransportError:
         return False
     return True
