@@ -110,6 +110,8 @@ def test_who_launched_this_process(monkeypatch):
     assert launching_parent() == Identity(12, 3456.0)
     monkeypatch.setenv("COVERSLIP_PARENT", "junk")
     assert launching_parent() is None
+    assert launching_parent({"COVERSLIP_PARENT": "13:1.5"}) == Identity(13, 1.5)
+    assert launching_parent({}) is None
 
 
 def test_a_program_that_is_not_there():

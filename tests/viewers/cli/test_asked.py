@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import tifffile
 
 from coverslip.payload import Display, Source, decode
 from coverslip.transport import Report, Status, list_connections, request
-from coverslip.viewers import kinds
+from coverslip.viewers import View, connect, kinds
+from coverslip.viewers.cli import window
 from tests.viewers.cli.program import Command, QuietVisualizer
 from tests.viewers.headless import HeadlessServer, driving
 
@@ -127,6 +129,37 @@ def test_a_mode_that_is_none_is_refused_before_anything_is_sent(
     assert f"'{mode}': write COMPONENT=MODE, as in well=stack; a mode is one" in done.err
 
 
+@COMMANDS
+def test_a_mode_of_what_no_file_has_is_said_to_be_for_nothing(
+    command: Command, fiji: Fiji, plate: Path, send: str
+) -> None:
+    end = ("--idle", 0.2) if send == "watch" else ()
+    names = ("--pattern", "{well}.ome.tif", "--viewer", "fiji")
+    modes = ("--mode", "wel=stack", "--mode", "well=stack")
+    done = command(send, plate, *names, *end, *modes)
+    assert done.status == 0
+    said = "--mode wel=… is for nothing: no file has a component 'wel'; they have plate, well"
+    assert done.err.count(said) == 1
+    assert "--mode well=" not in done.err
+    told = json.loads(command(send, plate, *names, *end, *modes, "--json").out)
+    assert told["unused_modes"] == ["wel"]
+
+
+@COMMANDS
+def test_what_planes_may_take_while_they_wait_is_the_stream_s(
+    show: Callable[..., None], send: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views: list[View] = []
+
+    def connecting(*kinds: str, **options: Any) -> View:
+        views.append(connect(*kinds, **options))
+        return views[-1]
+
+    monkeypatch.setattr(window, "connect", connecting)
+    show(send, "--budget", "100MiB")
+    assert [view.stream.budget for view in views] == [100 << 20]
+
+
 def test_too_many_layers_are_made_fewer_by_what_the_command_says(
     command: Command, fiji: Fiji, plate: Path
 ) -> None:
@@ -135,7 +168,8 @@ def test_too_many_layers_are_made_fewer_by_what_the_command_says(
     full = command(*words, "--mode", "well=slice", "--max-layers", 2)
     assert full.status == 1
     assert f"fiji on port {port} runs already and stays as it was started" in full.err
-    assert 'give well the mode "stack" (--mode well=stack), or' in full.err
+    said = '1 layer is the most that this viewer shows: give well the mode "stack" (--mode well='
+    assert said in full.err
     assert f"`coverslip clear {port}` makes room" in full.err
     assert command("clear", port).status == 0
     assert command(*words, "--mode", "well=stack").status == 0

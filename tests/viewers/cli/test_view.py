@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -119,6 +121,25 @@ def test_on_a_display_that_is_xvfb_run_s_the_viewer_is_not_said_to_stay(
     done = command("view", plate)
     assert done.status == 0
     assert "ends with xvfb-run" in done.err
+    assert "stays open" not in done.err
+
+
+def test_a_viewer_that_ends_with_another_process_is_not_said_to_stay(
+    command: Command, plate: Path
+) -> None:
+    code = (
+        "from tests.viewers.headless import HeadlessVisualizer as Viewer\n"
+        "Viewer(persistent=False).start_viewer()\n"
+        "print('ready', flush=True)\n"
+        "input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as other:  # type: ignore[call-overload]
+        assert other.stdout.readline() == b"ready\n"
+        done = command("view", plate)
+        other.communicate(b"\n")
+    assert done.status == 0
+    assert f"ends with process {other.pid}, which started it" in done.err
     assert "stays open" not in done.err
 
 

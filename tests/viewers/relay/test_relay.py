@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coverslip.transport import Ledger
+from coverslip.transport import Channel, Ledger
 from coverslip.viewers import View, ViewerRefused
+from coverslip.viewers.relay.messages import Fetch
 from coverslip.viewers.remote import RemoteVisualizer
 from coverslip.viewers.server import Arrival
 from tests.viewers.headless import HeadlessServer, serving
@@ -66,6 +68,18 @@ def test_two_pipelines_two_viewers_and_one_that_comes_late(relay: Relay, viewer:
         "the relay knows",
     )
     assert [(one.sent, one.waiting, one.missed) for one in audience(server)] == [(40, 0, 0)] * 2
+
+
+def test_a_title_with_line_breaks_is_one_line_of_the_log(
+    relay: Relay, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "coverslip")
+    fetch = Fetch(viewer="a\nviewer", session="one", title="mine\n2026-11-21 ERROR forged")
+    with Channel(relay().connection.endpoint) as channel:
+        channel.ask(fetch)
+        eventually(lambda: "comes" in caplog.text, "it has come")
+    (said,) = [message for message in caplog.messages if "comes" in message]
+    assert said == r"viewer 'a\nviewer' 'mine\n2026-11-21 ERROR forged' comes"
 
 
 def test_a_slow_viewer_holds_nobody_up(relay: Relay, viewer: Viewer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from coverslip.transport.identity import Identity, wait_gone
@@ -18,9 +18,16 @@ PARENT_VARIABLE: Final = "COVERSLIP_PARENT"
 """In a child's environment: whom it dies with, as ``<pid>:<start time>``."""
 
 
-def launching_parent() -> Identity | None:
-    """Return the process that launched this one to die with it; None when detached or by hand."""
-    pid, _, start_time = os.environ.get(PARENT_VARIABLE, "").partition(":")
+def launching_parent(environment: Mapping[str, str] | None = None) -> Identity | None:
+    """Return the process that launched this one to die with it; None when detached or by hand.
+
+    Parameters
+    ----------
+    environment : mapping of str to str, optional
+        Another process's, for the one that launched that.
+    """
+    said = os.environ if environment is None else environment
+    pid, _, start_time = said.get(PARENT_VARIABLE, "").partition(":")
     try:
         return Identity(int(pid), float(start_time))
     except ValueError:

@@ -27,9 +27,9 @@ def too_many(projection: Projection, most: int) -> str:
     advice = "give fewer names and steps"
     if worst:
         advice = f'give {worst} the mode "stack" (--mode {worst}=stack)'
+    layers = "1 layer is" if most == 1 else f"{most} layers are"
     return (
-        f"{most} layers are the most that this viewer shows: {advice}, or start it with more "
-        "(--max-layers)"
+        f"{layers} the most that this viewer shows: {advice}, or start it with more (--max-layers)"
     )
 
 

@@ -16,6 +16,7 @@ from coverslip.transport import TransportError
 from coverslip.viewers.cli.flags import Command, Group
 from coverslip.viewers.cli.options import (
     FIJI_VARIABLE,
+    Budget,
     Connection,
     Fiji,
     Json,
@@ -29,6 +30,7 @@ from coverslip.viewers.cli.options import (
     Port,
     Shot,
     ViewerKind,
+    check_connection,
     modes_of,
 )
 from coverslip.viewers.cli.relay import audience, follow, relay
@@ -69,18 +71,6 @@ def _prefer(fiji: str | None) -> None:
     """Hand the choice of an ImageJ on to the viewer that may be started."""
     if fiji:
         os.environ[FIJI_VARIABLE] = fiji
-
-
-def _check_connection(
-    connection: str | None, port: int | None, memory: int | None, max_layers: int | None
-) -> None:
-    """Refuse what a viewer that is named by its line has decided by itself."""
-    if connection is not None and port is not None:
-        raise typer.BadParameter("--connection says the port: leave out --port")
-    if connection is not None and (memory is not None or max_layers is not None):
-        raise typer.BadParameter(
-            "--connection names a viewer that runs: leave out --memory and --max-layers"
-        )
 
 
 def _say_version(value: bool) -> None:
@@ -142,6 +132,7 @@ def view(
     mode: Modes = None,
     memory: Memory = None,
     max_layers: MaxLayers = None,
+    budget: Budget = None,
     clear: Annotated[
         bool, typer.Option("--clear", help="First remove what the viewer shows.")
     ] = False,
@@ -155,7 +146,7 @@ def view(
     """
     from coverslip.viewers.cli.view import run_view
 
-    _check_connection(connection, port, memory, max_layers)
+    check_connection(connection, port, memory, max_layers)
     _prefer(fiji)
     done = run_view(
         paths,
@@ -168,6 +159,7 @@ def view(
         modes=modes_of(mode),
         memory=memory,
         max_layers=max_layers,
+        budget=budget,
         clear=clear,
         screenshot=screenshot,
         as_json=json,
@@ -187,6 +179,7 @@ def watch(
     mode: Modes = None,
     memory: Memory = None,
     max_layers: MaxLayers = None,
+    budget: Budget = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -205,7 +198,7 @@ def watch(
     """
     from coverslip.viewers.cli.watch import run_watch
 
-    _check_connection(connection, port, memory, max_layers)
+    check_connection(connection, port, memory, max_layers)
     _prefer(fiji)
     done = run_watch(
         folder,
@@ -217,6 +210,7 @@ def watch(
         modes=modes_of(mode),
         memory=memory,
         max_layers=max_layers,
+        budget=budget,
         resume=resume,
         idle=idle,
         as_json=json,

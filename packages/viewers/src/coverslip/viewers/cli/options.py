@@ -11,6 +11,7 @@ from coverslip.payload import Mode, UnsupportedArray, as_components
 
 __all__ = [
     "FIJI_VARIABLE",
+    "Budget",
     "Connection",
     "Fiji",
     "Json",
@@ -24,6 +25,7 @@ __all__ = [
     "Port",
     "Shot",
     "ViewerKind",
+    "check_connection",
     "modes_of",
     "size",
 ]
@@ -56,10 +58,31 @@ def modes_of(given: list[str] | None) -> dict[str, str]:
     return modes
 
 
+def check_connection(
+    connection: str | None, port: int | None, memory: int | None, max_layers: int | None
+) -> None:
+    """Refuse what a viewer that is named by its line has decided by itself."""
+    if connection is not None and port is not None:
+        raise typer.BadParameter("--connection says the port: leave out --port")
+    if connection is not None and (memory is not None or max_layers is not None):
+        raise typer.BadParameter(
+            "--connection names a viewer that runs: leave out --memory and --max-layers"
+        )
+
+
 FIJI_VARIABLE = "COVERSLIP_FIJI"
 """The environment variable that chooses an ImageJ."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        metavar="SIZE",
+        parser=size,
+        help="What planes may take while they wait for the viewer, such as 2GiB; else 1 GiB, or an "
+        "eighth of what is free.",
+    ),
+]
 Memory = Annotated[
     int | None,
     typer.Option(

@@ -21,7 +21,7 @@ from coverslip.viewers.settle import settle
 from coverslip.viewers.view import View
 from coverslip.viewers.words import plural
 
-__all__ = ["run_view", "tell_listing", "tell_unreadable"]
+__all__ = ["run_view", "tell_listing", "tell_unreadable", "tell_unused_modes", "unused_modes"]
 
 SHOWN_FILES = 5
 SHOWN_LETTERS = 40
@@ -40,6 +40,7 @@ def run_view(
     modes: dict[str, str] | None = None,
     memory: int | None = None,
     max_layers: int | None = None,
+    budget: int | None = None,
     clear: bool = False,
     screenshot: Path | None,
     as_json: bool,
@@ -56,13 +57,15 @@ def run_view(
         modes=modes,
         memory=memory,
         max_layers=max_layers,
+        budget=budget,
     )
+    components: set[str] = set()
     unreadable = dict(contents.problems)
     interrupted, taken = False, screenshot is None
     try:
         if clear:
             view.clear()
-        _send(view, contents, unreadable, quiet=as_json)
+        _send(view, contents, components, unreadable, quiet=as_json)
         taken = take_picture(view, screenshot)
     except KeyboardInterrupt:
         interrupted = True
@@ -72,6 +75,7 @@ def run_view(
     reasons = view.statistics().reasons
     # A file that cannot be read was to be shown and was not: it counts.
     lost = len(unreadable)
+    unused = [] if interrupted else unused_modes(modes, components)
     delivery = Delivery(
         delivery.sent + lost, delivery.shown, delivery.dropped, delivery.failed + lost
     )
@@ -86,6 +90,7 @@ def run_view(
                 "unknown": [str(path) for path in listing.unknown],
                 "unreadable": unreadable,
                 "same_place": [[str(path) for path in files] for files in listing.same_place()],
+                "unused_modes": unused,
                 "interrupted": interrupted,
                 "reasons": reasons,
                 "screenshot": str(screenshot) if screenshot and taken else None,
@@ -94,6 +99,7 @@ def run_view(
     else:
         tell_listing(listing)
         tell_unreadable(unreadable)
+        tell_unused_modes(unused, components)
         report.show_delivery(delivery, reasons)
         say_how_to_make_room(view)
         say_how_long_it_stays(view)
@@ -103,8 +109,18 @@ def run_view(
     return delivery.shown == delivery.sent and not listing.unknown and taken
 
 
-def _send(view: View, contents: Contents, unreadable: dict[str, str], *, quiet: bool) -> None:
-    """Send every picture and wait until the viewer has shown them; note why which could not be."""
+def _send(
+    view: View,
+    contents: Contents,
+    components: set[str],
+    unreadable: dict[str, str],
+    *,
+    quiet: bool,
+) -> None:
+    """Send every picture and wait until the viewer has shown them.
+
+    Note the components that there are, and why which picture could not be sent.
+    """
     with report.bar(len(contents.entries), quiet=quiet) as progress:
         (task,) = progress.task_ids
         for number, entry in enumerate(contents.entries):
@@ -112,6 +128,7 @@ def _send(view: View, contents: Contents, unreadable: dict[str, str], *, quiet: 
             try:
                 for image in entry.images():
                     send_image(view, image)
+                    components |= image.names
             except UnreadableImage as error:
                 unreadable[str(entry.path)] = str(error)
         sent = view.statistics().sent
@@ -147,3 +164,17 @@ def tell_unreadable(reasons: dict[str, str]) -> None:
         report.warn("not shown", reason)
     if len(reasons) > SHOWN_FILES:
         report.note(f"… and {len(reasons) - SHOWN_FILES} more")
+
+
+def unused_modes(modes: dict[str, str] | None, components: set[str]) -> list[str]:
+    """Return what has a mode and is no component of anything that was sent, if any was."""
+    return sorted((modes or {}).keys() - components) if components else []
+
+
+def tell_unused_modes(unused: list[str], components: set[str]) -> None:
+    """Say which of the modes were for nothing: mostly a slip of the pen."""
+    for name in unused:
+        report.warn(
+            f"--mode {name}=… is for nothing",
+            f"no file has a component {name!r}; they have {', '.join(sorted(components))}",
+        )

@@ -14,7 +14,13 @@ from rich.progress import Progress
 from coverslip.payload import Value
 from coverslip.transport import Delivery
 from coverslip.viewers.cli import report
-from coverslip.viewers.cli.view import SHOWN_FILES, SHOWN_LETTERS, tell_unreadable
+from coverslip.viewers.cli.view import (
+    SHOWN_FILES,
+    SHOWN_LETTERS,
+    tell_unreadable,
+    tell_unused_modes,
+    unused_modes,
+)
 from coverslip.viewers.cli.window import open_window, say_how_to_make_room
 from coverslip.viewers.cli.words import in_one_line
 from coverslip.viewers.errors import AmbiguousNames, NoParserMatches, UnreadableImage, ViewerGone
@@ -60,6 +66,8 @@ class _Watch:
         """Files whose planes the viewer has."""
         self.sent_again = 0
         """Files whose planes were lost on their way and that were sent once more."""
+        self.names: set[str] = set()
+        """The components that there are."""
         self.active = time.monotonic()
         """When something was last found or sent."""
         self._view = view
@@ -109,6 +117,7 @@ class _Watch:
                 return
             for image in read_images(path, self._components[path]):
                 send_image(self._view, image)
+                self.names |= image.names
         except UnreadableImage as error:
             self.incoming.refuse(path, str(error), time.monotonic())
         else:
@@ -169,6 +178,7 @@ def run_watch(
     modes: dict[str, str] | None,
     memory: int | None,
     max_layers: int | None,
+    budget: int | None,
     resume: bool,
     idle: float | None,
     as_json: bool,
@@ -191,6 +201,7 @@ def run_watch(
             modes=modes,
             memory=memory,
             max_layers=max_layers,
+            budget=budget,
         )
         watch = _Watch(view, naming, journal)
         ended = ""
@@ -208,7 +219,8 @@ def run_watch(
                 watch.incoming.lose_gone()
         finally:
             delivery = view.close(0.0)
-    return _tell(view, watch, delivery, ended, as_json=as_json)
+    unused = unused_modes(modes, watch.names)
+    return _tell(view, watch, delivery, ended, unused, as_json=as_json)
 
 
 def _checked(folder: Path) -> Path:
@@ -250,7 +262,15 @@ def _draw(watch: _Watch, progress: Progress, doing: str = "") -> None:
     )
 
 
-def _tell(view: View, watch: _Watch, delivery: Delivery, ended: str, *, as_json: bool) -> bool:
+def _tell(
+    view: View,
+    watch: _Watch,
+    delivery: Delivery,
+    ended: str,
+    unused: list[str],
+    *,
+    as_json: bool,
+) -> bool:
     """Say what became of the files, and return whether all that came were shown."""
     reasons = view.statistics().reasons
     unread = watch.incoming.unread()
@@ -267,6 +287,7 @@ def _tell(view: View, watch: _Watch, delivery: Delivery, ended: str, *, as_json:
             "unreadable": {str(path): reason for path, reason in broken.items()},
             "unknown": [str(path) for path in unknown],
             "left_out": len(watch.naming.left_out),
+            "unused_modes": unused,
             "parser": watch.naming.parser.name if watch.naming.parser else None,
             "port": view.visualizer.port,
             "reasons": reasons,
@@ -282,6 +303,7 @@ def _tell(view: View, watch: _Watch, delivery: Delivery, ended: str, *, as_json:
         report.show_delivery(delivery, reasons)
         say_how_to_make_room(view)
         _tell_files(watch, unread, unknown)
+        tell_unused_modes(unused, watch.names)
     if ended:
         report.note(f"{ended}: `coverslip watch --resume` goes on from here")
     return not (unread or broken or unknown) and len(watch.shown) == found

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import psutil
 
-from coverslip.transport import TransportError, list_connections, ping
+from coverslip.transport import (
+    Identity,
+    TransportError,
+    launching_parent,
+    list_connections,
+    ping,
+)
 from coverslip.viewers.cli import report
 from coverslip.viewers.cli.words import in_one_line
 from coverslip.viewers.config import StreamingConfig
@@ -43,6 +49,7 @@ def open_window(
     modes: Mapping[str, str] | None = None,
     memory: int | None = None,
     max_layers: int | None = None,
+    budget: int | None = None,
 ) -> View:
     """Return a view of a viewer that is on screen. Whoever loses patience leaves none half started.
 
@@ -56,7 +63,7 @@ def open_window(
         As `connect`.
     """
     if connection is not None:
-        return connect(connection=connection, timeout=REMOTE_TIMEOUT, modes=modes)
+        return connect(connection=connection, timeout=REMOTE_TIMEOUT, modes=modes, budget=budget)
     if port is not None:
         _refuse_frozen(port)
     view = connect(
@@ -69,6 +76,7 @@ def open_window(
         modes=modes,
         memory=memory,
         max_layers=max_layers,
+        budget=budget,
     )
     if view.visualizer.is_running:
         if memory is not None or max_layers is not None:
@@ -131,8 +139,15 @@ def say_how_long_it_stays(view: View, advice: str = "") -> None:
             f"{where} ends with this command, as persistent=false is configured; "
             "COVERSLIP_STREAMING_PERSISTENT=true keeps it open"
         )
+    elif (parent := _parent(visualizer)) is not None:
+        report.note(f"{where} ends with process {parent.pid}, which started it")
     else:
         report.note(f"{where} stays open{advice}")
+
+
+def _parent(visualizer: StreamVisualizer) -> Identity | None:
+    """Return the other process that the viewer ends with; None for one that stays, or is ours."""
+    return None if _is_own(visualizer) else launching_parent(_environment(visualizer))
 
 
 def _is_own(visualizer: StreamVisualizer) -> bool:
@@ -145,12 +160,15 @@ def _is_own(visualizer: StreamVisualizer) -> bool:
 
 def _display_is_lent(visualizer: StreamVisualizer) -> bool:
     """Tell whether the viewer's display goes with the xvfb-run that the viewer was started in."""
+    return ends_with_xvfb_run(_environment(visualizer))
+
+
+def _environment(visualizer: StreamVisualizer) -> dict[str, str]:
+    """Return the viewer's own, which may have been there before this command; {} if not known."""
     try:
-        # The viewer's own, which may have been there before this command.
-        environment = psutil.Process(visualizer.connection.pid).environ()
+        return psutil.Process(visualizer.connection.pid).environ()
     except (psutil.Error, OSError, ViewerGone):
-        return False
-    return ends_with_xvfb_run(environment)
+        return {}
 
 
 def check_target(picture: Path | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from coverslip.payload import Display, Value
 
 __all__ = ["StoredImage"]
+
+_PICTURE: Final = frozenset({"y", "x", "c"})
+"""Axes that are no component."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,15 @@ class StoredImage:
     display: Display = field(default_factory=Display)
 
     @property
+    def names(self) -> set[str]:
+        """The components that its planes have."""
+        return (self.components.keys() | set(self.axes)) - _PICTURE
+
+    @property
     def planes(self) -> int:
         """Number of planes that one read gives."""
         count = 1
         for name, extent in zip(self.axes, self.shape, strict=True):
-            if name not in {"y", "x", "c"}:
+            if name not in _PICTURE:
                 count *= extent
         return count

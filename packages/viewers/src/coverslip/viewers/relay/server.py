@@ -204,7 +204,7 @@ class RelayServer(ZMQServer):
             self._unseat(longest.cursor.viewer, "it was away, and others have come")
         cursor = Cursor(self.history, request.viewer, newest=request.newest)
         seat = self._seats[request.viewer] = _Seat(cursor, request.session)
-        logger.info("viewer %s %s comes", request.viewer, request.title)
+        logger.info("viewer %r %r comes", request.viewer, request.title)
         return seat
 
     def _unseat(self, viewer: str, why: str) -> None:
