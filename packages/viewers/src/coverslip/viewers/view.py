@@ -90,13 +90,12 @@ class View(Card, Asking, Annotating):
             for one in self.visualizers
         ]
         self._budget = stream_budget(budget, configs)
-        if stream is None:
-            stream = Stream(self.visualizers, budget=self._budget)
-        self._stream = stream
         if looks is None:
             looks = [Look.of(one, modes or {}, keep) for one in configs]
         self.looks = tuple(looks)
         """How each viewer is asked to lay out and draw what this view sends."""
+        # After all that may be refused: it has threads.
+        self._stream = Stream(self.visualizers, budget=self._budget) if stream is None else stream
         self._spelling = Spelling(name for look in self.looks for name in look.modes)
         self._last: tuple[object, tuple[Source, ...]] | None = None
 
