@@ -68,6 +68,26 @@ def test_a_folder_is_read_without_opening_a_file(folder: Path) -> None:
     assert plate.names[:3] == ("well", "site", "channel")
 
 
+def test_files_stand_by_what_they_are_of_and_not_by_random_letters(tmp_path: Path) -> None:
+    for name in (
+        "x_A02_s1_w1AD58AB31-9C44-4F4F-8A13-3CB1E0F4A55D.tif",
+        "x_A02_s1_w200000000-9C44-4F4F-8A13-3CB1E0F4A55D.tif",
+        "x_A02_s1_w3BD58AB31-9C44-4F4F-8A13-3CB1E0F4A55D.tif",
+        "ZStep_1/x_A02_s1_w1CD58AB31-9C44-4F4F-8A13-3CB1E0F4A55D.tif",
+        "x_A10_s1_w1AD58AB31-9C44-4F4F-8A13-3CB1E0F4A55D.tif",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [file.components for file in read_plate(tmp_path).files]
+    assert [(one["well"], one["channel"], one.get("z_index")) for one in found] == [
+        ("A02", 1, None),
+        ("A02", 1, 1),
+        ("A02", 2, None),
+        ("A02", 3, None),
+        ("A10", 1, None),
+    ]
+
+
 def test_wells_that_have_no_file_are_not_chosen(application: object, folder: Path) -> None:
     grid = PlateGrid()
     tester = QAbstractItemModelTester(grid, QAbstractItemModelTester.FailureReportingMode.Fatal)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from coverslip.payload import natural_key
 from coverslip.viewers.plates.contents import Entry, collect
 from coverslip.viewers.wells import PLATE, WELL
 
@@ -24,7 +26,7 @@ class Plate:
     parser : str
         What read the names, or ``ome-zarr``.
     files : tuple of Entry
-        In natural order.
+        In natural order of what they are of: well by well, what has no z before what has one.
     names : tuple of str
         The components there are, in the order of their first mention; no plate, if it is one.
     unknown, left_out : int
@@ -66,14 +68,21 @@ def read_plate(folder: Path, pattern: str | None = None) -> Plate:
     names: dict[str, None] = {}
     for file in contents.entries:
         names.update(dict.fromkeys(file.components))
-    if len({file.components.get(PLATE) for file in contents.entries}) == 1:
+    # Not by their names: ImageXpress's have the digit of a channel and at once a random number's.
+    files = sorted(contents.entries, key=lambda file: _order(file, names))
+    if len({file.components.get(PLATE) for file in files}) == 1:
         names.pop(PLATE, None)
     return Plate(
         folder=folder,
         parser=contents.listing.parser,
-        files=contents.entries,
+        files=tuple(files),
         names=tuple(names),
         unknown=len(contents.listing.unknown),
         left_out=contents.listing.left_out,
         problems=contents.problems,
     )
+
+
+def _order(file: Entry, names: Iterable[str]) -> list[tuple[object, ...]]:
+    known = file.components
+    return [natural_key(known[name]) if name in known else () for name in names]
