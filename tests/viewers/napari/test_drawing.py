@@ -279,8 +279,11 @@ def test_a_stack_and_its_projection_are_to_be_chosen_from(window: LiveWindow, sh
     projections = [f"Channel_{number}" for number in (1, 2, 3)]
     stacks = [f"Channel_{number} (with z_index)" for number in (1, 2)]
     assert shown() == projections, "nothing has been chosen yet"
+    window.viewer.layers.selection.active = window.viewer.layers["Channel_2"]
     combo.activated.emit(1)
     assert shown() == stacks
+    active = window.viewer.layers.selection.active
+    assert active is window.viewer.layers["Channel_2 (with z_index)"], "not what is hidden now"
     assert window.viewer.canvas.overlays.text.text == "well A1    z_index 1"
     window.scene._steps.next()
     assert shown() == [*projections, *stacks]

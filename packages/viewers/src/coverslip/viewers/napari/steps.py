@@ -73,12 +73,25 @@ class Steps:
         if choices:
             self._choice = choices[number % len(choices)]
             self._show()
+            self._hand_over_controls()
             self._viewer.reset_view()
 
     def next(self) -> None:
         """Show the next step."""
         choices = self._choices()
         self.choose(choices.index(self._choice) + 1 if self._choice in choices else 0)
+
+    def _hand_over_controls(self) -> None:
+        """Have napari's controls be those of the same channel where it is shown now."""
+        selection = self._viewer.layers.selection
+        images = [live for layers in self._layers.values() for live in layers]
+        active = next((live for live in images if live.drawn is selection.active), None)
+        if active is None or active.drawn.visible:
+            return
+        shown = [live for live in images if live.drawn.visible]
+        same = [live for live in shown if live.channel == active.channel]
+        if shown:
+            selection.active = (same or shown)[0].drawn
 
     def _choices(self) -> list[_Part | str]:
         return [*self._layers, _ALL] if len(self._layers) > 1 else []
