@@ -231,7 +231,7 @@ class Arena:
         Raises
         ------
         ValueError
-            The region is not reserved (any more), or a lane is none of this arena's.
+            The region is not reserved (any more), or a lane is not this arena's.
         ArenaClosed
             The arena was closed, or belongs to this process's parent.
         """

@@ -120,7 +120,7 @@ def decompress(chunk: memoryview, nbytes: int) -> memoryview:
     Raises
     ------
     InvalidMessage
-        The chunk is damaged, is none of `compress`'s, or has another number of bytes; or the codec
+        The chunk is damaged, not made by `compress`, or has another number of bytes; or the codec
         is not installed.
     """
     if not can_compress():

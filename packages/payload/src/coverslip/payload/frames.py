@@ -170,7 +170,7 @@ def decode_offer(data: Frame) -> Offer:
     Raises
     ------
     InvalidMessage
-        It is none: truncated, wrongly typed, an address that is not of our making.
+        It is not an offer: truncated, wrongly typed, or with an address of another kind.
     """
     if _nbytes(data) > _MAX_OFFER:
         raise InvalidMessage(f"an offer of {_nbytes(data)} bytes; at most {_MAX_OFFER} are read")

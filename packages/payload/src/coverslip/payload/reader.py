@@ -157,7 +157,7 @@ class ArenaReader:
         Raises
         ------
         InvalidMessage
-            It is none of this arena's slots.
+            It is not one of this arena's slots.
         StalePlane
             It was given back before, or written again.
         """

@@ -121,7 +121,7 @@ def as_rois(records: Iterable[bytes]) -> NDArray[np.uint8]:
     Raises
     ------
     UnsupportedArray
-        One of them is none.
+        One of them is not a region.
     """
     packed = bytearray()
     for number, record in enumerate(records):

@@ -103,8 +103,8 @@ def connect(
     UnknownViewer, NoDisplay, coverslip.transport.TransportError
         A viewer was not started; the message says why and what to do. Others may have been.
     ConfigError
-        The configuration is none, one port was given for several viewers, or something that
-        the `connection` has decided. Nothing was started.
+        The configuration is not one, one port was given for several viewers, or something was
+        given that the `connection` decides. Nothing was started.
     ViewerGone
         Nobody answers at the `connection`.
     TypeError

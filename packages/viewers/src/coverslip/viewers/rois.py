@@ -59,7 +59,7 @@ def read_records(regions: Any) -> list[bytes]:
     Raises
     ------
     UnreadableImage
-        A file that cannot be read, or is none of ImageJ's.
+        A file that cannot be read, or is not one of ImageJ's.
     coverslip.payload.UnsupportedArray
         Something else than regions.
     """

@@ -54,7 +54,7 @@ def images_of(
     ValueError
         Not as many images as paths, or as component mappings; or a path that these do not have.
     TypeError
-        A path is none, or what is to be components is no mapping.
+        A path is not path-like, or components are not a mapping.
     UnknownParser
         No parser goes by that name.
     """

@@ -118,16 +118,16 @@ class ViewerBackend(StreamingBackend):
             that is left out, warned of and counted as failed.
         **kwargs : object
             `View.show`'s display settings (``colormap="magenta"``). Other words of the pipeline's
-            context mean nothing here.
+            context are ignored.
 
         Raises
         ------
         ValueError
             Not as many images as paths, or as component mappings; another `on_error`.
         TypeError
-            A path is none, or what is to be components is no mapping.
+            A path is not path-like, or components are not a mapping.
         UnknownParser, ConfigError
-            No parser goes by that name; the configuration is none.
+            No parser goes by that name; `config` is not a configuration and holds none.
         NoParserMatches
             A path that no parser reads and for which no components are given.
         coverslip.payload.UnsupportedArray

@@ -61,7 +61,7 @@ def declare_components(*names: str, **modes: Mode | str) -> ComponentConfigs:
     Raises
     ------
     ConfigError
-        A name is none that a field can have, or a mode is unknown.
+        A name cannot be a field's, or a mode is unknown.
 
     Examples
     --------
