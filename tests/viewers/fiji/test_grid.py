@@ -39,6 +39,13 @@ def test_a_value_that_has_not_come_is_nowhere() -> None:
     assert SMALL.spots({"z_index": 3, "channel": "F"}) == []
 
 
+def test_what_may_be_seen_at_more_places_later_is_told_from_what_may_not() -> None:
+    assert SMALL.pins({"channel": "D", "site": 1, "timepoint": 1})
+    assert SMALL.pins({"z_index": 3})
+    assert SMALL.pins({})
+    assert not SMALL.pins({"z_index": 3, "timepoint": 1}), "at each site, of which more may come"
+
+
 def test_spots_move_with_what_they_stand_on() -> None:
     for channel, z, site in itertools.product("DG", (1, 3), (1, 2)):
         place: dict[str, Value] = {"channel": channel, "z_index": z, "site": site, "timepoint": 1}

@@ -103,6 +103,11 @@ class Grid(NamedTuple):
         """
         return [Spot(*place) for place in product(*(axis.positions(coordinates) for axis in self))]
 
+    def pins(self, coordinates: Mapping[str, Value]) -> bool:
+        """Whether these components have no more spots when axes grow, once they have any."""
+        named = [[name in coordinates for name in axis.names] for axis in self]
+        return all(all(some) or not any(some) for some in named)
+
     def extends(self, before: Grid) -> bool:
         """Whether every position of `before` is where it was."""
         return all(now.extends(old) for now, old in zip(self, before, strict=True))

@@ -40,6 +40,8 @@ class _Group:
         self.to_manager = to_manager
         self.drawn: list[dict[Spot, Any]] = [{} for _ in outlines]
         """The clones of each outline by their place, as the grid has it now."""
+        self.done = False
+        """All of them have the places that they will ever have."""
 
 
 class WindowOverlay:
@@ -99,8 +101,13 @@ class WindowOverlay:
         """Draw what has a place now and was not drawn there."""
         fresh = []
         for group in self._groups.values():
+            if group.done:
+                continue
+            done = True
             for outline, drawn in zip(group.outlines, group.drawn, strict=True):
-                for place in self._grid.spots(outline.coordinates):
+                places = self._grid.spots(outline.coordinates)
+                done = done and bool(places) and self._grid.pins(outline.coordinates)
+                for place in places:
                     spot = Spot(*(one or own for one, own in zip(place, outline.own, strict=True)))
                     if spot in drawn:
                         continue
@@ -111,6 +118,7 @@ class WindowOverlay:
                         drawn[spot] = _given_to_manager(roi)
                     else:
                         fresh.append(roi)
+            group.done = done
         if not fresh:
             return False
         overlay = imp.getOverlay() or class_of("ij.gui.Overlay")()
