@@ -25,6 +25,7 @@ from coverslip.transport.messages import (
     encode,
     readable,
 )
+from coverslip.transport.receive import receive_message
 from coverslip.transport.sockets import Socket
 
 __all__ = ["Answer", "Dispatch"]
@@ -88,9 +89,9 @@ class Dispatch:
         """
         done: list[Request] = []
         for count in range(most):
-            try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            # One more than is ever answered, so that those that have more are refused.
+            frames = receive_message(self.socket, _MOST_ENVELOPE + 2)
+            if frames is None:
                 return count, done
             request = self._answer(frames)
             if request is not None:
@@ -113,13 +114,14 @@ class Dispatch:
         while self._open:
             self._fail_oldest("stopping", "the server stops")
 
-    def _answer(self, frames: list[bytes]) -> Request | None:
+    def _answer(self, frames: list[memoryview]) -> Request | None:
         # A REQ sends [identity, b"", body], with REQ_CORRELATE [identity, id, b"", body]: all up
         # to the first empty frame goes back as it came.
-        gap = frames.index(b"", 1) if b"" in frames[1:_MOST_ENVELOPE] else 0
+        gaps = (at for at, frame in enumerate(frames[:_MOST_ENVELOPE]) if at and not frame)
+        gap = next(gaps, 0)
         if sum(map(len, frames[:gap])) > _LARGEST_ENVELOPE:
             gap = 0
-        envelope, body = [*frames[: gap or 1], b""], frames[gap + 1 :]
+        envelope, body = [*map(bytes, frames[: gap or 1]), b""], frames[gap + 1 :]
         try:
             request = self._decode(body if gap else [])
         except ProtocolError as error:
@@ -132,7 +134,7 @@ class Dispatch:
             return request
         return None
 
-    def _decode(self, body: list[bytes]) -> Request:
+    def _decode(self, body: list[memoryview]) -> Request:
         if len(body) != 1:
             raise ProtocolError("a request is one frame after an empty one, as a REQ sends it")
         return decode_request(body[0], self._answers)
