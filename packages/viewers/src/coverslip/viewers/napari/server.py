@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from types import TracebackType
@@ -63,6 +64,10 @@ class NapariViewerServer(NapariServer, StandaloneServer):
         before, sys.excepthook = sys.excepthook, self._on_error
         application = self._application
         application.lastWindowClosed.connect(application.quit)
+        # Of a quarter of a million objects next to all are napari's and stay: looking through them
+        # at each full collection stopped the window for 100 ms and more, amid whatever it did.
+        gc.collect()
+        gc.freeze()
         self.set_state("ready")
         try:
             application.exec()
