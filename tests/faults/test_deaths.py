@@ -175,6 +175,19 @@ class TestViewer:
         case.check_held()
         view.close()
 
+    def test_frozen_while_the_stream_is_closed(
+        self, viewer: HeadlessVisualizer, view: View
+    ) -> None:
+        before = usage(viewer.connection.pid)
+        for number in range(10):
+            view.show(picture(number), z_index=number)
+        assert view.flush(20).shown == 10
+        assert arenas_of(viewer.connection.pid)
+        with frozen(viewer.connection.pid):
+            assert view.close(0) == (10, 10, 0, 0)
+        let_go(viewer, before)
+        assert settled_at(viewer.endpoint, view.stream.id).shown == 10
+
     @pytest.mark.fault("6", "the user closes the window in mid-stream", holds=(1, 2, 3))
     @pytest.mark.gui
     def test_its_window_is_closed_in_mid_stream(

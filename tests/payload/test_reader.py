@@ -234,11 +234,15 @@ def test_a_reader_keeps_what_it_mapped_when_the_stream_has_gone() -> None:
     arena = Arena(1 << 20)
     reader = ArenaReader.open(arena.offer(0))
     plane = sent(arena, PIXELS)
+    left = [reader.left]
     arena.close()
+    left.append(reader.left)
+    assert left == [False, True]
     del arena
     gc.collect()
     assert np.array_equal(reader.copy(plane), PIXELS)
     reader.close()
     reader.close()
+    assert not reader.left
     with pytest.raises(ArenaClosed):
         reader.copy(plane)

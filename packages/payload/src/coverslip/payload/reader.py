@@ -41,6 +41,7 @@ class ArenaReader:
         self.lane = lane
         self._layout = layout
         self._mapped: tuple[Table, Any] | None = (Table(layout, front), data)
+        self._front: memoryview | None = front
         _readers.add(self)
 
     @classmethod
@@ -179,7 +180,16 @@ class ArenaReader:
 
     def close(self) -> None:
         """Let go of the memory; may be called again. Leases that are left are the stream's loss."""
-        self._mapped = None
+        self._mapped = self._front = None
+
+    @property
+    def left(self) -> bool:
+        """Whether the stream has let go of its arena; what it had published is there still.
+
+        A stream whose viewer was frozen when it was closed could not say so otherwise.
+        """
+        front = self._front
+        return front is not None and self._layout.left(front)
 
     def __enter__(self) -> ArenaReader:
         return self

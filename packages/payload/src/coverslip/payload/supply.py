@@ -164,6 +164,8 @@ class Supply:
         """Let go of the segment; its memory goes with the last array that lies in it."""
         backing, self._backing, self.moved = self._backing, None, None
         if backing is not None:
+            if owned:
+                self._layout.leave(backing.front)
             backing.close(owned=owned)
 
     def _back(self) -> Backing:

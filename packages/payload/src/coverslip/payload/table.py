@@ -74,6 +74,14 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         header = (_MAGIC, self.lanes, self.slots, self.data_size, self.nonce)
         _HEADER.pack_into(front, 0, *header)
 
+    def leave(self, front: memoryview) -> None:
+        """Tell readers that the owner lets go of the segment that begins with `front`."""
+        msgspec.structs.replace(self, nonce=bytes(NONCE_SIZE)).write(front)
+
+    def left(self, front: memoryview) -> bool:
+        """Whether the owner has let go of it: nothing more is written there."""
+        return bool(_HEADER.unpack_from(front, 0)[-1] != self.nonce)
+
     @classmethod
     def read(cls, front: memoryview) -> Layout:
         """Return the layout that the header in `front` says.

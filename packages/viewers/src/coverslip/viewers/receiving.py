@@ -86,6 +86,13 @@ class _Source(NamedTuple):
     offer: Offer
     reader: ArenaReader | None
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is written to its arena."""
+        if self.reader is not None and self.reader.left:
+            return True
+        return self.owner is not None and not is_alive(self.owner)
+
 
 class ReceivingServer(ZMQServer):
     """Receives planes exactly as its streams published them, in order within a stream.
@@ -171,7 +178,8 @@ class ReceivingServer(ZMQServer):
     def housekeeping(self) -> None:
         """Let go of arenas that nobody writes to any more; log what bursts have left.
 
-        A killed pipeline says no goodbye, nor does a stream whose account made room for others.
+        A killed pipeline says no goodbye, nor does a stream whose account made room for others, and
+        that of one that is closed is not heard by a viewer that was frozen then.
         """
         say_rest()
         self.memory.weigh()
@@ -179,12 +187,12 @@ class ReceivingServer(ZMQServer):
             ledger = self.ledgers.get(stream)
             if ledger is None:
                 self._forget(stream)
-            elif source.owner is not None and not is_alive(source.owner):
+            elif source.ended:
                 # What it had sent is still to be read, and its memory is still there. It is read
                 # when nothing came since the last look, though there was room for it.
                 received = ledger.counts().next
                 if self._ended.get(stream) == received and self.accepts_data():
-                    logger.info("stream %s: its process %d is gone", stream, source.owner.pid)
+                    logger.info("stream %s ended without a goodbye", stream)
                     self._forget(stream)
                 else:
                     self._ended[stream] = received
