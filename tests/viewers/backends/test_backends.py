@@ -15,7 +15,7 @@ import pytest
 
 from coverslip.payload import UnsupportedArray
 from coverslip.viewers import NapariStreamingConfig, StreamingConfig, View, connect, scope
-from coverslip.viewers.backends import ViewerBackend, registry
+from coverslip.viewers.backends import ViewerBackend, registry, viewer
 from coverslip.viewers.config import LazyNapariStreamingConfig
 from coverslip.viewers.errors import ConfigError, NoParserMatches, UnknownParser
 from coverslip.viewers.kinds import _OURS
@@ -301,3 +301,22 @@ def test_a_forked_child_has_locks_of_its_own(backend: HeadlessBackend) -> None:
     for lock in held_by_a_thread:
         lock.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_call_in_the_middle_of_connecting_waits_for_no_lock_and_its_planes_count(
+    backend: HeadlessBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a signal handler's, or a finalizer's, in the thread that connects.
+    first = True
+
+    def connecting(*kinds: str, **options: Any) -> View:
+        nonlocal first
+        if first:
+            first = False
+            backend.save(IMAGES[0], PATHS[0])
+            assert backend.statistics().sent == 1
+        return connect(*kinds, **options)
+
+    monkeypatch.setattr(viewer, "connect", connecting)
+    backend.save(IMAGES[1], PATHS[1])
+    assert backend.flush(DEADLINE) == (2, 2, 0, 0)

@@ -204,9 +204,12 @@ class ViewerBackend(StreamingBackend):
         with turn:
             view = self._views.get(where)
             if view is None:
-                view = self._connect(where, config)
+                made = self._connect(where, config)
                 with self._lock:
-                    self._views[where] = view
+                    # A signal handler's call in the middle of this one may have made it.
+                    view = self._views.setdefault(where, made)
+                if view is not made:
+                    made.close(0)
             return view
 
     def _connect(self, where: _Where, config: Config | None) -> View:
