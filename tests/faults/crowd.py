@@ -30,6 +30,28 @@ def show_into(given: View | int, who: str, said: Any) -> None:
     said.put((view.stream.id, tuple(view.close(60))))
 
 
+_of_worker: View | None = None
+
+
+def begin_work(view: View) -> None:
+    """Keep what the worker of a pool is given: it is the initializer."""
+    global _of_worker
+    _of_worker = view
+
+
+def show_one(number: int) -> None:
+    """Show a plane and go on, as a task of a pool."""
+    assert _of_worker is not None
+    _of_worker.show(picture(number), z_index=number)
+
+
+def show_one_and_flush(number: int) -> tuple[int, ...]:
+    """Show a plane and return what became of all that this worker has shown."""
+    show_one(number)
+    assert _of_worker is not None
+    return tuple(_of_worker.flush(60))
+
+
 def _napari() -> type[StreamVisualizer]:
     from coverslip.viewers import NapariStreamVisualizer
 

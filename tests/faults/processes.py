@@ -13,7 +13,9 @@ from typing import Self
 
 import psutil
 
-__all__ = ["Pipeline", "arenas_of", "frozen", "usage"]
+from coverslip.viewers import StreamVisualizer
+
+__all__ = ["Pipeline", "arenas_of", "frozen", "log_of", "usage"]
 
 
 class Pipeline:
@@ -83,6 +85,12 @@ def usage(pid: int) -> tuple[int, int]:
     """Return how many threads and descriptors a process has."""
     process = psutil.Process(pid)
     return process.num_threads(), process.num_fds()
+
+
+def log_of(viewer: StreamVisualizer) -> str:
+    """Return what a viewer has logged so far."""
+    assert viewer.connection.log is not None
+    return Path(viewer.connection.log).read_text()
 
 
 @contextmanager

@@ -11,12 +11,19 @@ from typing import Any
 
 import pytest
 
-from coverslip.transport import Delivery
+from coverslip.transport import Delivery, Report, Status, request
 from coverslip.viewers import View
 from coverslip.viewers.stream import Stream
 from tests.faults.case import LIMIT, Case, compute, picture, settled_at
-from tests.faults.crowd import PLANES, produce, show_into
-from tests.faults.processes import frozen
+from tests.faults.crowd import (
+    PLANES,
+    begin_work,
+    produce,
+    show_into,
+    show_one,
+    show_one_and_flush,
+)
+from tests.faults.processes import frozen, log_of
 from tests.viewers.headless import HeadlessVisualizer
 from tests.waiting import eventually
 
@@ -159,6 +166,41 @@ def test_a_pool_of_processes(viewer: HeadlessVisualizer, view: View, case: Case)
             case.check(Delivery(*delivery), settled_at(viewer.endpoint, stream))
     case.check(view.flush(20), settled_at(viewer.endpoint, view.stream.id))
     assert (case.sent, case.shown) == (5 * PLANES, 5 * PLANES)
+
+
+@pytest.mark.parametrize(
+    "method", [m for m in ("fork", "spawn") if m in multiprocessing.get_all_start_methods()]
+)
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+class TestPool:
+    """`multiprocessing.Pool`: leaving it with ``with`` terminates its workers."""
+
+    def test_joined_its_workers_close_their_streams(
+        self, viewer: HeadlessVisualizer, view: View, method: str
+    ) -> None:
+        with multiprocessing.get_context(method).Pool(2, begin_work, (view,)) as pool:
+            pool.map(show_one, range(PLANES))
+            pool.close()
+            pool.join()
+        assert shown_at(viewer) == PLANES
+        assert view.flush(20).sent == 0, "the parent counts its own"
+        assert "without closing" not in log_of(viewer)
+
+    def test_terminated_they_are_warned_of(
+        self, viewer: HeadlessVisualizer, view: View, method: str
+    ) -> None:
+        with multiprocessing.get_context(method).Pool(1, begin_work, (view,)) as pool:
+            counts = pool.map(show_one_and_flush, range(3))
+        assert counts[-1] == (3, 3, 0, 0)
+        assert shown_at(viewer) == 3
+        eventually(lambda: "without closing" in log_of(viewer), "the viewer warned of it")
+        assert "of its planes 3 are shown, 0 dropped, 0 failed" in log_of(viewer)
+
+
+def shown_at(viewer: HeadlessVisualizer) -> int:
+    """Return how many planes a viewer has shown, of all streams."""
+    streams = request(viewer.endpoint, Status(), Report, timeout=20).streams
+    return sum(counts.shown for counts in streams.values())
 
 
 @pytest.mark.fault("7", "show from eight threads at once", holds=(2,))

@@ -15,7 +15,7 @@ from coverslip.viewers import View
 from coverslip.viewers.stream import Stream
 from tests.faults.case import LIMIT, Case, compute, counts_at, picture, settled_at
 from tests.faults.pipelines import PLANES
-from tests.faults.processes import Pipeline, arenas_of, frozen, usage
+from tests.faults.processes import Pipeline, arenas_of, frozen, log_of, usage
 from tests.viewers.headless import HeadlessVisualizer
 from tests.waiting import eventually
 
@@ -118,6 +118,8 @@ class TestEnds:
         let_go(viewer, before)
         case.check_viewer(settled_at(viewer.endpoint, stream))
         assert case.failed == 0
+        said = f"stream {stream}: its process {pipeline.pid} ended" in log_of(viewer)
+        assert said is not all_shown
         if all_shown:
             assert case.shown == PLANES
 
@@ -187,6 +189,7 @@ class TestViewer:
             assert view.close(0) == (10, 10, 0, 0)
         let_go(viewer, before)
         assert settled_at(viewer.endpoint, view.stream.id).shown == 10
+        assert "without closing" not in log_of(viewer), "it was closed"
 
     @pytest.mark.fault("6", "the user closes the window in mid-stream", holds=(1, 2, 3))
     @pytest.mark.gui

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -30,7 +30,6 @@ from coverslip.payload import (
     InvalidMessage,
     Kind,
     Mode,
-    Offer,
     PayloadError,
     Placement,
     Plane,
@@ -53,13 +52,13 @@ from coverslip.transport import (
     Refused,
     Usage,
     ZMQServer,
-    is_alive,
 )
 from coverslip.viewers.bursts import Burst, say_rest
 from coverslip.viewers.contrast import FirstLooks
 from coverslip.viewers.errors import NoRoom
 from coverslip.viewers.inbox import Arrival, Inbox
 from coverslip.viewers.memory import Memory
+from coverslip.viewers.sender import Sender
 
 __all__ = ["ReceivingServer"]
 
@@ -77,21 +76,6 @@ _READ_SHARE = 16
 part of its budget."""
 
 _LET_GO = "the viewer stood still so long that the stream let go of it"
-
-
-class _Source(NamedTuple):
-    """A stream as this viewer knows it; owned by the server thread."""
-
-    owner: Identity | None
-    offer: Offer
-    reader: ArenaReader | None
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more is written to its arena."""
-        if self.reader is not None and self.reader.left:
-            return True
-        return self.owner is not None and not is_alive(self.owner)
 
 
 class ReceivingServer(ZMQServer):
@@ -127,7 +111,7 @@ class ReceivingServer(ZMQServer):
         super().__init__(**options)
         self._lent_memory = isinstance(memory, Memory)
         self.memory = memory if isinstance(memory, Memory) else Memory(memory, room_again=self.wake)
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, Sender] = {}
         self._ended: dict[str, int] = {}
         self._inbox = Inbox(_INBOX_BYTES)
         self.first_looks = FirstLooks()
@@ -157,7 +141,7 @@ class ReceivingServer(ZMQServer):
         owner = None
         if reader is not None and offer.pid and offer.start_time:
             owner = Identity(offer.pid, offer.start_time)
-        self._sources[request.stream] = _Source(owner, offer, reader)
+        self._sources[request.stream] = Sender(owner, offer, reader)
         transfer = "inline" if reader is None else "shared_memory"
         codecs = [CODEC] if can_compress() else []
         return msgspec.structs.replace(attached, transfer=transfer, reason=reason, codecs=codecs)
@@ -190,12 +174,12 @@ class ReceivingServer(ZMQServer):
             elif source.ended:
                 # What it had sent is still to be read, and its memory is still there. It is read
                 # when nothing came since the last look, though there was room for it.
-                received = ledger.counts().next
-                if self._ended.get(stream) == received and self.accepts_data():
-                    logger.info("stream %s ended without a goodbye", stream)
+                counts = ledger.counts()
+                if self._ended.get(stream) == counts.next and self.accepts_data():
+                    source.say_how_it_ended(stream, counts)
                     self._forget(stream)
                 else:
-                    self._ended[stream] = received
+                    self._ended[stream] = counts.next
 
     def _forget(self, stream: str) -> None:
         source = self._sources.pop(stream, None)

@@ -39,9 +39,9 @@ logger = logging.getLogger(__name__)
 class View(Card, Asking, Annotating):
     """Shows planes in its viewers, at most once and in order; every plane is counted.
 
-    `show` and `allocate` may be called from any thread, and from a process
-    forked off this one. No call but the ones that ask a question (`layers`,
-    `screenshot`) raises because of a viewer.
+    `show` and `allocate` may be called from any thread, and from processes forked or spawned off
+    this one, which each have a stream and counts of their own. No call but the ones that ask a
+    question (`layers`, `screenshot`) raises because of a viewer.
 
     Several viewers share one stream: a plane lies in shared memory once, whoever shows it, and
     counts once for each. A question goes to all of them, unless ``viewer="fiji"`` names one.
@@ -305,8 +305,9 @@ class View(Card, Asking, Annotating):
         Returns
         -------
         Delivery
-            ``(sent, shown, dropped, failed)``, summed over the viewers. They add up, unless the
-            time was not enough; then `Delivery.pending` says how many remain.
+            ``(sent, shown, dropped, failed)`` of this process, summed over the viewers; for a total
+            add up what its workers' return. They add up, unless the time was not enough; then
+            `Delivery.pending` says how many remain.
         """
         delivery = self._stream.flush(timeout)
         if delivery.pending:
@@ -317,7 +318,7 @@ class View(Card, Asking, Annotating):
         return delivery
 
     def statistics(self) -> Statistics:
-        """Return the counts, bytes in flight and rate, without waiting.
+        """Return this process's counts, bytes in flight and rate, without waiting.
 
         What the viewers did is known as of their last report, a quarter of a second ago; where
         asking takes long, up to two. `flush` asks now.
