@@ -141,6 +141,30 @@ class TestFaults:
         assert len(layer.planes) == 12
         view.close()
 
+    def test_a_child_forked_in_the_middle_of_a_send_shows_and_has_its_ctrl_c(
+        self, visualizer: HeadlessVisualizer
+    ) -> None:
+        stream = Stream([visualizer])
+
+        def images() -> Iterator[Image]:
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    send(stream, plane(0), n=0)
+                    code = 2 if stream.close(DEADLINE) == (1, 1, 0, 0) else 3
+                    signal.raise_signal(signal.SIGINT)
+                except KeyboardInterrupt:
+                    code = 0 if code == 2 else 4
+                finally:
+                    os._exit(code)
+            _, status = os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(status) == 0
+            yield Image({"n": 1}, plane(1))
+
+        stream.send(images(), Source())
+        assert stream.close(DEADLINE) == (1, 1, 0, 0)
+
 
 class TestBackPressure:
     def test_room_that_the_caller_keeps_is_not_the_viewer_s_fault(

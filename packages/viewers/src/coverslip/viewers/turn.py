@@ -7,6 +7,7 @@ theirs which waited for one would wait for ever.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -29,6 +30,15 @@ class _Turns(threading.local):
 
 
 _turns = _Turns()
+
+
+def _give_back_after_fork() -> None:
+    # What a child forked in the middle of a call does is its own: its streams are opened anew.
+    _turns.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_give_back_after_fork)
 
 
 def turn() -> AbstractContextManager[bool]:

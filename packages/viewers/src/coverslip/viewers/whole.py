@@ -9,6 +9,7 @@ from __future__ import annotations
 # What `signal`'s own functions stand on: those make enumerations of what goes in and comes out,
 # which takes five microseconds each time, where these take less than one.
 import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
+import os
 import signal
 import threading
 from types import FrameType
@@ -61,6 +62,10 @@ class Whole:
         if came is not None:
             handler(*came)
 
+    def abandon(self) -> None:
+        """Put Ctrl-C off no longer: for a child that was forked in it, and has no part in it."""
+        _signal.signal(_CTRL_C, self._handler)
+
     @property
     def broken(self) -> bool:
         """Whether Ctrl-C came."""
@@ -84,3 +89,13 @@ def interrupted() -> bool:
 def _section_of(handler: object) -> Whole | None:
     owner = getattr(handler, "__self__", None)
     return owner if isinstance(owner, Whole) else None
+
+
+def _end_after_fork() -> None:
+    section = _section_of(_signal.getsignal(_CTRL_C))
+    if section is not None:
+        section.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_end_after_fork)
