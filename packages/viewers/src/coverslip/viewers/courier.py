@@ -145,7 +145,9 @@ class Courier:
         self._wanted.set()
         if self._thread is not threading.current_thread():
             self._thread.join(_CONTROL_TIMEOUT * 2)
-        if goodbye:
+        publisher = self._publisher
+        # One that has frozen meanwhile is not waited for once more.
+        if goodbye and publisher is not None and publisher.poll() is PublisherState.LISTENING:
             try:
                 sequence = self._lane.account.published if drop else None
                 detach = Detach(stream=self._lane.stream, secret=self._secret, sequence=sequence)

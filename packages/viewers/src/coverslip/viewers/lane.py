@@ -391,8 +391,6 @@ class Lane:
         what it has.
         """
         self._packer.close()
-        with self._changed:
-            self.look()  # one that has frozen is not to be waited for once more
         self._courier.close(goodbye=self.live, drop=drop)
         with self._lock:
             self._publisher = None
