@@ -141,14 +141,34 @@ def test_ragged_planes_are_shown_as_they_come(window: LiveWindow, show: Show) ->
     show(3, channel="w3")
     show(9, channel="w1")
     assert [layer.name for layer in window.viewer.layers] == [
-        "Channel_w1",
-        "Channel_w3",
         "Channel_w1 (no z_index)",
+        "Channel_w3",
+        "Channel_w1",
     ]
     window.viewer.dims.set_current_step(0, 0)
     assert drawn(window, "Channel_w1")[5, 5] == 1
     assert drawn(window, "Channel_w3")[5, 5] == 3
     assert not window.viewer.layers["Channel_w1 (no z_index)"].visible  # one picture of w1
+
+
+def test_channels_stand_in_their_order_whatever_order_they_come_in(
+    window: LiveWindow, show: Show
+) -> None:
+    for channel in (10, 2, 1):
+        show(1, channel=channel)
+    for channel in (2, 1):
+        show(1, channel=channel, z_index=1)
+    show(1)
+    assert [layer.name for layer in window.viewer.layers] == [
+        "Channel_1",
+        "Channel_2",
+        "Channel_10",
+        "Channel_1 (with z_index)",
+        "Channel_2 (with z_index)",
+        "Image",
+    ]
+    show(1, channel=3)
+    assert window.viewer.layers.index("Channel_3") == 2
 
 
 def test_other_shapes_and_dtypes_have_layers_of_their_own(window: LiveWindow, show: Show) -> None:

@@ -211,7 +211,8 @@ def test_what_the_user_has_chosen_stays(window: LiveWindow, show: Show) -> None:
     show(3, channel="DAPI", z_index=2)
     show(3, channel="DAPI", z_index=2, timepoint=1)
     show(3, channel="Cy5", z_index=2)
-    assert [layer.name for layer in window.viewer.layers][:2] == ["Channel_GFP", "nuclei"]
+    names = [layer.name for layer in window.viewer.layers]
+    assert names == ["Channel_Cy5", "Channel_GFP", "nuclei", "Channel_DAPI (with timepoint)"]
     assert (dapi.colormap.name, dapi.gamma, dapi.visible) == ("red", 0.5, False)
     assert dapi.blending == "opaque"
     assert window.viewer.layers.selection.active is dapi

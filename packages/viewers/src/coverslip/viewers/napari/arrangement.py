@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from coverslip.payload import Layer, Value
+from coverslip.payload import Layer, Value, natural_key
 from coverslip.viewers.napari.live import LiveLayer
 from coverslip.viewers.wells import WELL
 
@@ -28,14 +28,17 @@ def place_of(layer: Layer, ours: Iterable[LiveLayer], layers: Sequence[Any]) -> 
     """
     rank = _rank(layer)
     others = [(live, layers.index(live.drawn)) for live in ours]
-    # The channels of one step stand together, whatever order they come in.
+    # The channels of one step stand together and in order, whatever order they come in.
     kin = [
-        place
+        (_channel_order(live.layer), place)
         for live, place in others
         if _rank(live.layer) == rank and _picture(live.layer) == _picture(layer)
     ]
     above = [place for live, place in others if _rank(live.layer) > rank]
-    return 1 + max(kin) if kin else min(above, default=len(layers))
+    if not kin:
+        return min(above, default=len(layers))
+    below = [place for order, place in kin if order <= _channel_order(layer)]
+    return 1 + max(below) if below else min(place for _, place in kin)
 
 
 def proposed_visibility(layer: Layer, rivals: list[LiveLayer]) -> tuple[bool, list[LiveLayer]]:
@@ -93,6 +96,15 @@ def show_well(well: Value, images: Collection[LiveLayer]) -> None:
 def _but_well(layer: Layer) -> tuple[Any, ...]:
     key = layer.key
     return key.name, key.step, tuple(item for item in key.components if item[0] != WELL)
+
+
+def _channel_order(layer: Layer) -> tuple[object, ...]:
+    """Return what layers of one picture are ordered by, stacks above projections.
+
+    What has no channel covers what is below: it stands on top, the newest last.
+    """
+    channel = layer.components.get("channel")
+    return (1,) if channel is None else (0, len(layer.key.axes), natural_key(channel))
 
 
 def _rank(layer: Layer) -> int:
