@@ -211,6 +211,11 @@ class Projection:
 
         They stay until `forget`, since what replaces it may have them too. Of an axis that no plane
         has at all, and of one that tables give row by row, none is returned.
+
+        Returns
+        -------
+        tuple of (str, value)
+            In the order of the axes.
         """
         found: list[tuple[str, Value]] = []
         for axis in self.axes:
@@ -219,7 +224,13 @@ class Projection:
         return tuple(found)
 
     def forget(self, values: Iterable[tuple[str, Value]]) -> None:
-        """Take values that are `unused` away from their axes."""
+        """Take values away from their axes.
+
+        Parameters
+        ----------
+        values : iterable of (str, value)
+            Of those that are `unused`, each with its axis.
+        """
         for name, value in values:
             self.axes[name].remove(value)
 
