@@ -107,6 +107,7 @@ def test_regions_keep_every_byte() -> None:
         (lambda: as_points([[1, 2], [3]]), "rows of numbers"),
         (lambda: as_tracks([[1, 0, 2, 3]], along=0), "needs its time"),
         (lambda: as_tracks([[1.5, 0, 2, 3]]), "not whole"),
+        (lambda: as_tracks(np.zeros((4, 2))), 'track\'s number the first, .*"timepoint", "y", "x"'),
         (lambda: as_shapes([SQUARE], "blob"), "polygon, path, rectangle"),
         (lambda: as_shapes([SQUARE, SQUARE], ["path"]), "2 shapes and 1 types"),
         (lambda: as_shapes([SQUARE], ANY[0]), "shape_type 3; there are: polygon"),

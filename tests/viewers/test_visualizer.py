@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from coverslip.transport import LaunchError, NoServer, list_connections
+from coverslip.transport import LaunchError, NoServer, PortTaken, list_connections
 from coverslip.viewers import View, ViewerGone, connect
 from coverslip.viewers.kinds import _OURS
 from coverslip.viewers.living import Living
@@ -28,6 +28,12 @@ ANOTHER: list[dict[str, Any]] = [
     {"persistent": True},
     {"memory": "1GiB"},
 ]
+
+
+class AnotherKind(HeadlessVisualizer):
+    """Of a kind that nobody else is of."""
+
+    kind = "another"
 
 
 class NeverReady(HeadlessVisualizer):
@@ -256,3 +262,14 @@ def test_what_lives_is_listed_while_another_thread_adds() -> None:
 def test_an_option_that_a_viewer_does_not_know_is_named(runtime_folder: Path) -> None:
     with pytest.raises(LaunchError, match="has no option --memory: leave out memory="):
         Frugal(memory="1GiB").start_viewer()
+
+
+def test_a_port_of_ones_own_viewer_of_another_kind_says_how_to_show_there(
+    runtime_folder: Path, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    with (
+        serving(port=port),
+        pytest.raises(PortTaken, match=rf'which is yours: .* connect\("headless", port={port}\)'),
+    ):
+        AnotherKind(port=port).start_viewer()

@@ -39,7 +39,7 @@ def test_the_last_lines_are_printed(command: Command, viewer: QuietVisualizer) -
 def test_a_port_without_a_viewer_is_one_line(
     command: Command, free_port: Callable[[], int]
 ) -> None:
-    assert "no coverslip server on port" in command("logs", free_port()).error
+    assert "no viewer of yours is on port" in command("logs", free_port()).error
 
 
 def test_it_follows_until_the_viewer_ends(

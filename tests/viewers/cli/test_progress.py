@@ -39,6 +39,15 @@ def test_a_line_says_how_far_it_is_and_says_it_once(somewhere: io.StringIO) -> N
     assert somewhere.getvalue().count("3/7") == 1
 
 
+def test_the_last_line_is_how_it_ended(somewhere: io.StringIO) -> None:
+    with report.bar(7) as progress:
+        (task,) = progress.task_ids
+        progress.update(task, completed=3, description="a.tif")
+        eventually(lambda: "3/7 a.tif\n" in somewhere.getvalue(), "the first line")
+        progress.update(task, completed=7, description="shown")
+    assert somewhere.getvalue().endswith("7/7 shown\n")
+
+
 def test_waiting_says_for_how_long(somewhere: io.StringIO) -> None:
     with report.waiting("starting napari …"):
         eventually(lambda: "starting napari … (0 s)\n" in somewhere.getvalue(), "a line")

@@ -146,6 +146,28 @@ def test_wrong_usage(command: Command, arguments: list[str]) -> None:
     assert "Usage: coverslip" in done.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["view", ".", "--port", "80000"], "the control port is the data port"),
+        (["relay", "--port", "80000"], "the control port is the data port"),
+        (["launch", "--port", "x"], "'x' is no number of a port"),
+        (["launch", "--viewer", "npari"], "is 'napari' meant?"),
+        (["parse", ".", "--parser", "imagxpress"], "is 'imagexpress' meant?"),
+        (["audience", "5999"], "no relay of yours is on port 5999"),
+        (["connection", "show", "5999"], "no viewer of yours is on port 5999"),
+        (["follow", "nosuch.line"], "there is no file 'nosuch.line'"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_what_is_wrong_is_said_and_what_is_meant(
+    command: Command, arguments: list[str], why: str
+) -> None:
+    done = command(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert why in " ".join(done.err.replace("│", " ").split())
+
+
 def test_macros_are_allowed_to_a_viewer_that_runs_them_alone(command: Command) -> None:
     done = command("launch", "--viewer", "napari", "--allow-macros")
     assert done.status == 2

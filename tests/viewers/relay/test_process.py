@@ -130,7 +130,7 @@ def test_commands_list_it_follow_it_and_say_whom_it_serves(
     assert '"sent": 1' in served.out
     refused = command("follow", port)
     assert refused.status == 2
-    assert "no relay server on port" in refused.error
+    assert "no relay of yours is on port" in refused.error
 
 
 def test_in_the_foreground_it_says_where_it_is_and_ends_with_ctrl_c(

@@ -56,7 +56,9 @@ def as_tracks(positions: ArrayLike, along: int = 1) -> NDArray[np.float64]:
     """
     if along < 1:
         raise UnsupportedArray('a track needs its time: axes=("timepoint", "y", "x")')
-    return _checked("tracks", along, _table(positions, along + 3, "tracks"))
+    return _checked(
+        "tracks", along, _table(positions, along + 3, "tracks", first="its track's number")
+    )
 
 
 def as_shapes(
@@ -134,7 +136,7 @@ def as_rois(records: Iterable[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(bytes(packed), np.uint8).reshape(-1, 1)
 
 
-def _table(rows: ArrayLike, columns: int, what: str) -> NDArray[np.float64]:
+def _table(rows: ArrayLike, columns: int, what: str, first: str = "") -> NDArray[np.float64]:
     try:
         table = np.array(_real(rows, what), np.float64, ndmin=1)
     except (TypeError, ValueError) as error:
@@ -143,8 +145,9 @@ def _table(rows: ArrayLike, columns: int, what: str) -> NDArray[np.float64]:
         table = table.reshape(0, columns)
     if table.ndim != 2 or table.shape[1] != columns:
         raise UnsupportedArray(
-            f"{what} of shape {table.shape}: rows of {columns} numbers are needed, y and x the "
-            f'last; name the axes before them, as in axes=("z_index", "y", "x")'
+            f"{what} of shape {table.shape}: rows of {columns} numbers are needed, "
+            f"{f'{first} the first, ' if first else ''}y and x the last; name the axes before "
+            f'them, as in axes=("{"timepoint" if first else "z_index"}", "y", "x")'
         )
     return table
 

@@ -12,6 +12,7 @@ Nothing is imported until its name is asked for.
 from __future__ import annotations
 
 import importlib
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 
 from coverslip.transport import ZMQServer
@@ -54,8 +55,8 @@ def visualizer_class(kind: str) -> type[StreamVisualizer]:
         return ours
     for entry in entry_points(group=GROUP, name=kind):
         return _theirs(entry)
-    meant = {"imagej": "fiji"}.get(kind.casefold(), kind.casefold())
-    hint = f"; is {meant!r} meant?" if meant in viewer_kinds() else ""
+    given = {"imagej": "fiji"}.get(kind.casefold(), kind.casefold())
+    hint = "".join(f"; is {one!r} meant?" for one in get_close_matches(given, viewer_kinds(), 1))
     known = ", ".join(viewer_kinds())
     raise UnknownViewer(f"there is no viewer {kind!r}; there are: {known}{hint}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import stat
 import sys
 import threading
@@ -39,6 +40,9 @@ _PING_TIMEOUT = 3.0
 _LOOK_AGAIN = 0.1
 _LONGEST_LINE = 4096
 _MOST_LINES = 8
+
+_FILE_NAME = re.compile(r"[\w. -]{1,32}")
+"""What is too short for a key, which has 43 characters."""
 
 
 def read_line(text: str | os.PathLike[str]) -> Endpoint:
@@ -81,9 +85,8 @@ def _content(line: str) -> str:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(_LONGEST_LINE)
     except FileNotFoundError:
-        # Not named: what was meant for a line holds keys.
         raise AddressError(
-            f"there is no file of that name, and a {SCHEME}:// line it is not: `coverslip "
+            f"there is no file {_named(path)}, and a {SCHEME}:// line it is not: `coverslip "
             "connection show PORT --file FILE` writes one where the viewer runs"
         ) from None
     except (OSError, ValueError):
@@ -94,6 +97,12 @@ def _content(line: str) -> str:
     if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
         raise AddressError(f"others may read {path}, and it holds keys: chmod 600 it")
     return content
+
+
+def _named(path: Path) -> str:
+    """Return a file's name for a message; what may have been meant for a line holds keys."""
+    harmless = _FILE_NAME.fullmatch(path.name) is not None and path.parent.is_dir()
+    return repr(str(path)) if harmless else "of that name"
 
 
 class RemoteVisualizer(StreamVisualizer):

@@ -14,7 +14,9 @@ from coverslip.transport import (
     Connection,
     Launched,
     LaunchError,
+    PortTaken,
     launch,
+    list_connections,
     new_launch_id,
     new_log,
     port_holder,
@@ -130,6 +132,7 @@ class Starter:
                 # other finds the first.
                 port = self._default_port
             try:
+                self._refuse_another_kind()
                 self._launch(port, deadline)
             except LaunchError as error:
                 if self._unwanted.is_set() or self._adopt():
@@ -144,6 +147,18 @@ class Starter:
             self.error = error
             logger.error("the %s viewer did not start: %s", self.kind, error)
             logger.debug("it did not start", exc_info=True)
+
+    def _refuse_another_kind(self) -> None:
+        """Raise where the port that was asked for is a viewer's of ours, of another kind."""
+        for other in list_connections():
+            kind = other.endpoint.kind
+            if other.endpoint.port == self._port and kind != self.kind:
+                raise PortTaken(
+                    f"port {self._port} is taken by {other}, which is yours: --viewer {kind}, or "
+                    f'connect("{kind}", port={self._port}), shows there; or choose another port',
+                    port=self._port,
+                    holder=str(other),
+                )
 
     def _in_our_words(self, error: LaunchError) -> LaunchError:
         """Say what was asked for where a third party's viewer does not know the option for it."""

@@ -14,12 +14,12 @@ from coverslip.transport import (
     AddressError,
     Connection,
     Endpoint,
-    find,
     is_loopback,
     outward_addresses,
     ping,
 )
 from coverslip.viewers.cli import report
+from coverslip.viewers.cli.servers import one_on
 from coverslip.viewers.display import require_display
 from coverslip.viewers.errors import ConfigError
 from coverslip.viewers.kinds import visualizer_class
@@ -95,7 +95,7 @@ def run_show(
     PermissionError
         Others could read what standard output goes to.
     """
-    connection = find(None, port)
+    connection = one_on(port)
     if file is None:
         _refuse_readable()
     endpoint, advice = _reached_at(connection, at)

@@ -64,8 +64,6 @@ def run_demo(
             raise
         finally:
             stack.callback(view.stop if close else view.close)
-        if screenshot is not None and taken:
-            report.note(f"screenshot: {screenshot.resolve()}")
         if as_json:
             report.print_json(
                 delivery._asdict()

@@ -11,8 +11,9 @@ from typing import Final
 
 import typer
 
-from coverslip.transport import Connection, Identity, NoServer, find, is_alive
+from coverslip.transport import Connection, Identity, NoServer, is_alive
 from coverslip.viewers.cli import report
+from coverslip.viewers.cli.servers import one_on
 
 __all__ = ["run_logs"]
 
@@ -33,7 +34,7 @@ def run_logs(port: int, lines: int, *, follow: bool = False, as_json: bool = Fal
     OSError
         The log cannot be read.
     """
-    connection = find(None, port)
+    connection = one_on(port)
     if connection.log is None:
         raise NoServer(f"{connection} has no log: what started it shows what it says")
     with Path(connection.log).open("rb") as log:

@@ -13,6 +13,7 @@ __all__ = [
     "FIJI_VARIABLE",
     "Budget",
     "Connection",
+    "DataPort",
     "Fiji",
     "Json",
     "Level",
@@ -38,6 +39,18 @@ def size(text: str) -> int:
     try:
         return parse_size(text)
     except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def data_port(text: str) -> int:
+    """Return a data port whose control port exists, too."""
+    from coverslip.transport import AddressError, check_port
+
+    if not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is no number of a port")
+    try:
+        return check_port(int(text))
+    except AddressError as error:
         raise typer.BadParameter(str(error)) from None
 
 
@@ -128,7 +141,9 @@ Names = Annotated[
 Pattern = Annotated[
     str | None,
     typer.Option(
-        metavar="TEXT", help="Names as a format string: '{well}_s{site:d}_w{channel:d}.tif'."
+        # No longer: what does not fit into its column is cut.
+        metavar="TEXT",
+        help="Names as a format string: '{well}_s{site:d}.tif'.",
     ),
 ]
 Level = Annotated[
@@ -138,7 +153,15 @@ Level = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        min=1, max=64535, help="The viewer's data port; one is started there if none runs."
+        metavar="PORT",
+        parser=data_port,
+        help="The viewer's data port; one is started there if none runs.",
+    ),
+]
+DataPort = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PORT", parser=data_port, help="Data port; the control port is 1000 above."
     ),
 ]
 Connection = Annotated[

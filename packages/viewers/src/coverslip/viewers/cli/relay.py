@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coverslip.viewers.cli.options import Json, Port, ViewerKind, size
+from coverslip.viewers.cli.options import DataPort, Json, Port, ViewerKind, size
 
 if TYPE_CHECKING:
     from coverslip.transport import Endpoint
@@ -27,17 +27,14 @@ Which = Annotated[
 
 
 def _endpoint(which: str) -> Endpoint:
-    from coverslip.transport import find
+    from coverslip.viewers.cli.servers import one_on
     from coverslip.viewers.remote import read_line
 
-    return find("relay", int(which)).endpoint if which.isdecimal() else read_line(which)
+    return one_on(int(which), "relay").endpoint if which.isdecimal() else read_line(which)
 
 
 def relay(
-    port: Annotated[
-        int | None,
-        typer.Option(min=1, max=64535, help="Data port; the control port is 1000 above."),
-    ] = None,
+    port: DataPort = None,
     bind: Annotated[
         str,
         typer.Option(

@@ -72,7 +72,7 @@ def bar(total: int, quiet: bool = False) -> Iterator[Progress]:
         if drawn or quiet:
             yield progress
         else:
-            with _lines(lambda: _as_line(progress.tasks[0])):
+            with _lines(lambda: _as_line(progress.tasks[0]), to_the_end=True):
                 yield progress
 
 
@@ -82,8 +82,8 @@ def _as_line(task: Task) -> str:
 
 
 @contextmanager
-def _lines(say: Callable[[], str]) -> Iterator[None]:
-    """Say how things stand every few seconds, if they have changed.
+def _lines(say: Callable[[], str], *, to_the_end: bool = False) -> Iterator[None]:
+    """Say how things stand every few seconds, if they have changed; `to_the_end`, how they ended.
 
     From a thread, since the work may be in a single long call; it ends with the block.
     """
@@ -95,6 +95,8 @@ def _lines(say: Callable[[], str]) -> Iterator[None]:
             if (line := say()) != said:
                 note(line)
                 said = line
+        if to_the_end and said and (line := say()) != said:
+            note(line)
 
     talker = threading.Thread(target=talk, name="coverslip progress", daemon=True)
     talker.start()

@@ -112,11 +112,17 @@ def run_clear(port: int, *, as_json: bool = False) -> None:
         report.print_json({"cleared": [_named(one) for one in connections]})
 
 
-def _on(port: int) -> list[Connection]:
-    found = [one for one in list_connections() if one.endpoint.port == port]
+def one_on(port: int, kind: str | None = None) -> Connection:
+    """Return the viewer on a port, of a `kind` if one is named; NoServer where there is none."""
+    return _on(port, kind)[0]
+
+
+def _on(port: int, kind: str | None = None) -> list[Connection]:
+    found = [one for one in list_connections(kind) if one.endpoint.port == port]
     if not found:
         raise NoServer(
-            f"no viewer of yours is on port {port}; `coverslip list` shows those there are"
+            f"no {kind or 'viewer'} of yours is on port {port}; `coverslip list` shows those "
+            "there are"
         )
     return found
 

@@ -189,7 +189,7 @@ def check_target(picture: Path | None) -> None:
 
 
 def take_picture(view: View, picture: Path | None) -> bool:
-    """Write the window's picture where one is wanted; return whether that went well.
+    """Write the window's picture where one is wanted, and say where; whether that went well.
 
     Its failure must not hide what became of the planes, so it is only told.
     """
@@ -200,4 +200,5 @@ def take_picture(view: View, picture: Path | None) -> bool:
     except (ViewerError, OSError) as error:
         report.warn("no screenshot", in_one_line(error))
         return False
+    report.note(f"screenshot: {picture.resolve()}")
     return True

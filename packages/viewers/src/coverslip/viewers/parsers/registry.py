@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
@@ -83,8 +84,9 @@ def get_parser(name: str, pattern: str | None = None) -> FilenameParser:
         return _parsers[name]()
     if name in _others():
         return _load(_others()[name])
-    known = ", ".join([*parser_names(), PatternParser.name])
-    raise UnknownParser(f"no parser is called {name!r}; there are {known}")
+    known = [*parser_names(), PatternParser.name]
+    hint = "".join(f"; is {one!r} meant?" for one in get_close_matches(name, known, 1))
+    raise UnknownParser(f"no parser is called {name!r}; there are {', '.join(known)}{hint}")
 
 
 def _load(entry: EntryPoint) -> FilenameParser:
