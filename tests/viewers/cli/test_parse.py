@@ -82,7 +82,7 @@ def test_json_has_everything(command: Command, tmp_path: Path) -> None:
         }
     ]
     assert (found["parser"], found["planes"]) == ("ome", 6)
-    assert list(found["unreadable"]) == [str(tmp_path / "b.ome.tif")]
+    assert found["unreadable"] == {str(tmp_path / "b.ome.tif"): "this is no TIFF file"}
     assert found["unknown"] == [str(tmp_path / "overview.tif")]
 
 
@@ -141,3 +141,15 @@ def test_names_are_whole_in_a_narrow_terminal_and_in_a_pipe(
 def test_one_plane_is_it(command: Command, tmp_path: Path) -> None:
     write(tmp_path / "x_A01_s1_w1.tif", 5, 7)
     assert "1 plane, as imagexpress reads it, all of" in command("parse", tmp_path).out
+
+
+def test_two_folders_that_are_taken_as_one_plate_are_named(
+    command: Command, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("P1/TimePoint_1", "P1/TimePoint_2", "P2"), start=1):
+        (tmp_path / name).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / name / f"x_A0{number}_s1_w1.tif", np.zeros((4, 6), np.uint8))
+    assert "taken as one plate" not in command("parse", tmp_path / "P1").err
+    said = command("parse", tmp_path).err
+    assert f"2 folders were taken as one plate, {tmp_path.name}: P1, P2; where" in said
+    assert "taken as one plate" not in command("parse", tmp_path / "P1", tmp_path / "P2").err

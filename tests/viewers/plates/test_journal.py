@@ -70,7 +70,7 @@ def test_a_run_that_was_killed_while_it_wrote(tmp_path: Path) -> None:
 
 
 @given(junk=st.binary(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_junk_in_it_is_passed_over(tmp_path: Path, junk: bytes) -> None:
     path = fill(tmp_path)
     path.write_bytes(junk + b"\n" + path.read_bytes())

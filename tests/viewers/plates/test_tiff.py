@@ -123,6 +123,19 @@ def test_junk_is_one_error_with_the_files_name(tmp_path: Path, content: bytes) -
         read(tmp_path / "a.tif")
 
 
+def test_a_file_cut_anywhere_says_nothing_of_the_insides_of_what_reads_it(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", pixels(4, 6))
+    whole = (tmp_path / "a.tif").read_bytes()
+    said = set()
+    for length in range(1, len(whole)):
+        (tmp_path / "a.tif").write_bytes(whole[:length])
+        with pytest.raises(UnreadableImage, match=r"not written to its end|no TIFF file") as error:
+            check_whole(tmp_path / "a.tif")
+        said.add(str(error.value).partition("a.tif: ")[2])
+    assert "damaged, or not written to its end" in said
+    assert not [words for words in said if "unpack" in words or "modulo" in words]
+
+
 def test_a_file_cut_short(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", pixels(64, 64))
     whole = (tmp_path / "a.tif").read_bytes()

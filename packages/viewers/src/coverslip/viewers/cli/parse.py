@@ -10,10 +10,13 @@ from typing import Any
 
 from coverslip.payload import Display, Value, natural_key
 from coverslip.viewers.cli import report
-from coverslip.viewers.cli.view import tell_listing, tell_unreadable
+from coverslip.viewers.cli.view import reasons_by_path, tell_listing, tell_unreadable
 from coverslip.viewers.errors import UnreadableImage
+from coverslip.viewers.parsers import Listing
+from coverslip.viewers.parsers.plate import plate_folder
 from coverslip.viewers.plates.contents import Contents, collect
 from coverslip.viewers.plates.stored import StoredImage
+from coverslip.viewers.wells import PLATE
 from coverslip.viewers.words import plural
 
 __all__ = ["run_parse"]
@@ -66,6 +69,7 @@ def run_parse(
     else:
         _print(contents, rows, every=every)
         tell_listing(contents.listing)
+        _tell_one_plate(contents.listing)
         tell_unreadable(unreadable)
     return not contents.listing.unknown and not unreadable
 
@@ -107,7 +111,7 @@ def _as_json(contents: Contents, rows: list[_Row], unreadable: dict[str, str]) -
         "left_out": listing.left_out,
         "spared": listing.spared,
         "unknown": [str(path) for path in listing.unknown],
-        "unreadable": unreadable,
+        "unreadable": reasons_by_path(unreadable),
         "same_place": [[str(path) for path in files] for files in listing.same_place()],
     }
 
@@ -158,6 +162,22 @@ def _print(contents: Contents, rows: list[_Row], *, every: bool) -> None:
     if display.scale and all(row.display == display for row in rows):
         steps = ", ".join(f"{axis} {step:g}" for axis, step in display.scale.items())
         report.print_line(f"distance of neighbours: {steps} {display.unit or ''}".rstrip())
+
+
+def _tell_one_plate(listing: Listing) -> None:
+    """Say which folders were taken as one plate: each may be one, with wells called alike."""
+    folders: dict[Value, set[Path]] = {}
+    for plane in listing.planes:
+        if PLATE in plane.components:
+            within = folders.setdefault(plane.components[PLATE], set())
+            within.add(plate_folder(plane.path.parent))
+    for plate, within in folders.items():
+        if len(within) > 1:
+            names = _some(sorted({folder.name for folder in within}))
+            report.note(
+                f"{len(within)} folders were taken as one plate, {plate}: {names}; "
+                "where they are a plate each, name each of them"
+            )
 
 
 def _shared(name: str, rows: list[_Row]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from coverslip.transport import Delivery
@@ -21,7 +22,14 @@ from coverslip.viewers.settle import settle
 from coverslip.viewers.view import View
 from coverslip.viewers.words import plural
 
-__all__ = ["run_view", "tell_listing", "tell_unreadable", "tell_unused_modes", "unused_modes"]
+__all__ = [
+    "reasons_by_path",
+    "run_view",
+    "tell_listing",
+    "tell_unreadable",
+    "tell_unused_modes",
+    "unused_modes",
+]
 
 SHOWN_FILES = 5
 SHOWN_LETTERS = 40
@@ -88,7 +96,7 @@ def run_view(
                 "parser": listing.parser,
                 "left_out": listing.left_out,
                 "unknown": [str(path) for path in listing.unknown],
-                "unreadable": unreadable,
+                "unreadable": reasons_by_path(unreadable),
                 "same_place": [[str(path) for path in files] for files in listing.same_place()],
                 "unused_modes": unused,
                 "interrupted": interrupted,
@@ -156,6 +164,11 @@ def tell_listing(listing: Listing) -> None:
             f"only the last is seen of {', '.join(str(path) for path in files[:SHOWN_FILES])}: "
             "name the folder of each plate, or give a --pattern that tells them apart",
         )
+
+
+def reasons_by_path(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return why files are not shown, for JSON: the reasons begin with the paths, said once."""
+    return {path: reason.removeprefix(f"{path}: ") for path, reason in reasons.items()}
 
 
 def tell_unreadable(reasons: dict[str, str]) -> None:

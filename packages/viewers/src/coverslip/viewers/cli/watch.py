@@ -17,6 +17,7 @@ from coverslip.viewers.cli import report
 from coverslip.viewers.cli.view import (
     SHOWN_FILES,
     SHOWN_LETTERS,
+    reasons_by_path,
     tell_unreadable,
     tell_unused_modes,
     unused_modes,
@@ -284,7 +285,7 @@ def _tell(
             "files_shown_before": skipped,
             "files_sent_again": watch.sent_again,
             "waiting": [str(path) for path in unread],
-            "unreadable": {str(path): reason for path, reason in broken.items()},
+            "unreadable": reasons_by_path({str(path): why for path, why in broken.items()}),
             "unknown": [str(path) for path in unknown],
             "left_out": len(watch.naming.left_out),
             "unused_modes": unused,

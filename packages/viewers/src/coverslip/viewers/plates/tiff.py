@@ -134,7 +134,7 @@ def _why(path: Path, error: Exception) -> str:
         return "the file is empty (0 bytes)"
     if isinstance(error, ArithmeticError | LookupError | struct.error):
         # What arithmetic on tags that are not there says, is of tifffile's own insides.
-        return "damaged, or cut short: not written to its end"
+        return "damaged, or not written to its end"
     words = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, tifffile.TiffFileError) and "not a TIFF" in words:
         return "this is no TIFF file"
