@@ -141,6 +141,10 @@ class Courier:
 
         With `drop` the viewer drops what it has not shown by then.
         """
+        publisher = self._publisher
+        if publisher is not None:
+            # libzmq ends a connection in two steps: what this begins is seen once the thread ended.
+            publisher.poll()
         self._closing.set()
         self._wanted.set()
         if self._thread is not threading.current_thread():
