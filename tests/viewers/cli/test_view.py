@@ -87,6 +87,7 @@ def test_everything_is_shown_and_the_viewer_stays(command: Command, plate: Path)
     assert f"port {port} stays open" in done.err
 
     again = command("view", plate / "p_A01_s1_w1.tif", "--json", "--screenshot", plate / "x.png")
+    assert f"screenshot: {plate / 'x.png'}" in again.err
     assert again.status == 0
     assert "starting" not in again.err
     assert counts(told(again)) == (1, 1, 0, 0, 0)

@@ -306,7 +306,7 @@ class View(Card, Asking, Annotating):
         -------
         Delivery
             ``(sent, shown, dropped, failed)`` of this process, summed over the viewers; for a total
-            add up what its workers' return. They add up, unless the time was not enough; then
+            add those of its workers' own `flush`. They add up, unless time was short: then
             `Delivery.pending` says how many remain.
         """
         delivery = self._stream.flush(timeout)
