@@ -124,6 +124,39 @@ def test_a_screenshot_is_the_whole_window(window: LiveWindow, show: Show) -> Non
     )
 
 
+def test_an_error_takes_one_line_of_the_dock_and_a_picture_has_its_counts_as_of_now(
+    window: LiveWindow, show: Show, qt_application: Any
+) -> None:
+    from qtpy.QtWidgets import QLabel
+
+    from coverslip.viewers.napari.dock import ListenDock
+    from coverslip.viewers.napari.listening import Listening
+
+    error = "the relay: nobody listens: tried <relay>\n" + "at an address of many words " * 9
+    listening = Listening.of(window.viewer)
+    dock = ListenDock(window.viewer)
+    window.viewer.window.add_dock_widget(dock, name="dock", area="left")
+    try:
+        listening.live.screenshot()
+        listening.error = error
+        for number in range(3):
+            pixels = plane(1)
+            placement = show(1, well=f"A{number}", paint=False)
+            listening.live.scene.insert(placement, pixels, "", None)
+        listening.live.screenshot()
+        (line,) = [one for one in dock.findChildren(QLabel) if one.text().startswith("the relay")]
+        assert line.text() == " ".join(error.split())
+        assert "&lt;relay&gt;" in line.toolTip()
+        assert any(one.text().startswith("3, ") for one in dock.findChildren(QLabel))
+        assert line.height() < 2 * line.fontMetrics().height()
+        for label in dock.findChildren(QLabel):
+            assert label.isHidden() or label.height() >= label.fontMetrics().height(), label.text()
+    finally:
+        window.viewer.window.remove_dock_widget(dock)
+        listening.end()
+        qt_application.processEvents()
+
+
 # ---- follow ---------------------------------------------------------------------------
 
 

@@ -25,6 +25,8 @@ class LiveBar(QWidget):
     following_changed = Signal(bool)
     step_chosen = Signal(int)
     overview_clicked = Signal(bool)
+    picture_due = Signal()
+    """A picture of the window is taken next: who tells of it beside the bar says how it is now."""
 
     def __init__(self) -> None:
         super().__init__()

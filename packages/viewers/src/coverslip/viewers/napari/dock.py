@@ -7,6 +7,7 @@ machinery, and a window that is there, import this module.
 
 from __future__ import annotations
 
+import html
 from typing import Any, Final
 
 import napari
@@ -21,6 +22,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from coverslip.viewers.napari.bar import FOLLOW_KEY
 from coverslip.viewers.napari.listening import Facts, Listening
@@ -83,8 +85,8 @@ class ListenDock(QWidget):
         self._clear = QPushButton("Clear")
         self._clear.setToolTip("Takes away every streamed layer; layers of your own stay.")
         self._clear.clicked.connect(self._listening.clear)
-        self._trouble = QLabel()
-        self._trouble.setWordWrap(True)
+        # One line: the window gives a dock no room for words that wrap, it cuts the other rows.
+        self._trouble = QElidingLabel()
         self._trouble.setTextFormat(Qt.TextFormat.PlainText)
         self._trouble.setStyleSheet(f"color: {_RED}")
         self._lay_out()
@@ -96,6 +98,7 @@ class ListenDock(QWidget):
         self._said.setInterval(_SAID_FOR)
         self._said.timeout.connect(lambda: self._copy.setText(_COPY))
         self._scene.bar.following_changed.connect(self._follow.setChecked)
+        self._scene.bar.picture_due.connect(self.refresh)
         self._listening.changed.connect(self.refresh)
         self._listening.start()
         self.refresh()
@@ -160,7 +163,10 @@ class ListenDock(QWidget):
         )
         self._dropped.setText(f"{usage.dropped:,}")
         self._follow.setChecked(self._scene.following)
-        self._trouble.setText(facts.last_error)
+        self._trouble.setText(" ".join(facts.last_error.split()))
+        self._trouble.setToolTip(
+            f'<p style="white-space: pre-wrap">{html.escape(facts.last_error)}</p>'
+        )
         self._trouble.setVisible(bool(facts.last_error))
 
     def _start_or_stop(self) -> None:

@@ -98,6 +98,7 @@ class LiveView:
     def screenshot(self) -> bytes:
         """Return the whole window, as it is now, as PNG."""
         self.paint()
+        self.scene.bar.picture_due.emit()
         # Sliders that are new have no place until their layout has been done.
         QApplication.sendPostedEvents()
         self.paint()
