@@ -105,6 +105,19 @@ def test_an_empty_window_says_how_to_begin_and_offers_only_that(window: ManagerW
     assert not enabled["&Quit viewer"]
 
 
+def test_the_last_error_has_room_in_a_window_of_the_usual_size(
+    window: ManagerWindow, server: HeadlessServer, qtbot: QtBot
+) -> None:
+    server.report_failure("the relay: nobody listens")
+    until(qtbot, lambda: window.table.rowCount() == 1 and bool(text(window, 0, Column.ERROR)))
+    error = window.rows.visualRect(window.table.index(0, Column.ERROR))
+    viewport = window.rows.viewport()
+    assert viewport is not None
+    assert viewport.rect().contains(error)
+    needed = window.rows.fontMetrics().horizontalAdvance("the relay: nobody listens")
+    assert error.width() > needed
+
+
 def test_quit_asks_first_and_the_row_goes_with_the_viewer(
     window: ManagerWindow, process: HeadlessVisualizer, qtbot: QtBot
 ) -> None:

@@ -12,13 +12,13 @@ __all__ = ["rows_of"]
 _WIDTHS = {
     Column.STATE: 110,
     Column.KIND: 70,
-    Column.TITLE: 150,
+    Column.TITLE: 110,
     Column.WHERE: 120,
-    Column.UPTIME: 90,
-    Column.SHOWN: 80,
-    Column.WAITING: 80,
-    Column.DROPPED: 70,
-    Column.RATE: 160,
+    Column.UPTIME: 80,
+    Column.SHOWN: 65,
+    Column.WAITING: 70,
+    Column.DROPPED: 65,
+    Column.RATE: 100,
     Column.MEMORY: 140,
 }
 
