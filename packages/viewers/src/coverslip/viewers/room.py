@@ -42,7 +42,7 @@ _LOOK_SECONDS = 10e-3
 """How often a wait looks whether the viewers are there at all."""
 
 _SHORTEST_NAP = 50e-6
-_LONGEST_NAP = 20e-3
+_LONGEST_NAP = 50e-3
 """A freed slot sends no message (that is what makes it free): waiting is looking again.
 
 As rarely as half of how long a wait takes: a look costs as much as a send, from the same cores that
@@ -50,7 +50,7 @@ the viewer needs to make room.
 """
 
 _BURST_SHARE = 0.25
-_BURST_SECONDS = 50e-3
+_BURST_SECONDS = 0.25
 """Who found no room waits until this much of the arena is free, or so long; then for any room.
 
 The pipeline goes on at the viewer's pace either way. Taking each slot as it is freed is the dearest
