@@ -77,8 +77,9 @@ def show(server: MatplotlibViewer) -> None:
         for place, planes in enumerate(channels.values(), start=1):
             plane, pixels = planes[min(int(number), len(planes) - 1)]
             axes = figure.add_subplot(1, len(channels), place)
-            axes.imshow(pixels, cmap="gray")
-            axes.set_title("\n".join(f"{name} {value}" for name, value in plane.components.items()))
+            axes.imshow(pixels, "gray", clim=np.nanpercentile(pixels.astype(float), (0.5, 99.8)))
+            title = (f"{name} {value!s:.24}" for name, value in plane.components.items())
+            axes.set_title("\n".join(title), fontsize="small")
             axes.set_axis_off()
         figure.canvas.draw_idle()
 
